@@ -1,0 +1,215 @@
+import type { Config, RemedyPolicy, TargetConfig } from "@neuropilot/config";
+import { type Attempt, attemptInFlight, type Cooldown, findAttempt, type TargetItem, withAttempt } from "./item.ts";
+import type { CallOutcome, FollowStatus } from "./outcome.ts";
+
+/**
+ * The life of an attempt, as pure steps on the target item. Each returns the item as it should be written, or why not.
+ *
+ *   claimed ──► calling ──► called ──► following ──► verifying ──► a verdict
+ *
+ * The writer reads, takes a step and writes on condition of the version it read; a refused write is read again.
+ */
+export type Step = { readonly ok: true; readonly item: TargetItem } | { readonly ok: false; readonly reason: string };
+
+/** The longest a lost call may live: cooldowns are longer than this by at least their policy. */
+export function lostCallMs(config: Config): number {
+  const { callNotAfterMs, callTimeoutMs, clockSkewMs } = config.healing;
+  return callNotAfterMs + callTimeoutMs + clockSkewMs;
+}
+
+/** The cooldown that a claim takes: doubled for every claim without a healthy day before it, plus the margin for lost calls. */
+export function cooldownAfterClaim(
+  config: Config,
+  policy: RemedyPolicy,
+  previous: Cooldown | undefined,
+  now: number,
+): Cooldown {
+  const fresh = previous === undefined || now - previous.lastClaimAt >= config.healing.resetAfterHealthyMs;
+  const streak = fresh ? 0 : previous.streak + 1;
+  const grown = Math.min(policy.cooldownMs * 2 ** Math.min(streak, 30), policy.cooldownCapMs);
+  return { until: now + grown + lostCallMs(config), streak, lastClaimAt: now };
+}
+
+/** `claimed → calling`. Only the run named here calls, once. */
+export function beginCall(item: TargetItem, attemptId: string, run: string, now: number): Step {
+  const attempt = findAttempt(item, attemptId);
+  if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
+  if (attempt.state === "calling" && attempt.run === run) return { ok: true, item };
+  if (attempt.state !== "claimed") return { ok: false, reason: `the attempt is ${attempt.state}` };
+  if (attempt.callNotAfter === undefined || now > attempt.callNotAfter)
+    return { ok: false, reason: "too late to call" };
+  return {
+    ok: true,
+    item: dropRequest(
+      withAttempt(item, { ...attempt, state: "calling", run, callStartedAt: now, mayHaveCalled: true }),
+      attemptId,
+    ),
+  };
+}
+
+/** Not called, and provably so: the cooldown from before the claim is restored. */
+export function abandon(item: TargetItem, attemptId: string, note: string, now: number, run?: string): Step {
+  const attempt = findAttempt(item, attemptId);
+  if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
+  const mine = attempt.state === "calling" && run !== undefined && attempt.run === run;
+  if (attempt.state !== "claimed" && !mine) return { ok: false, reason: `the attempt is ${attempt.state}` };
+  return { ok: true, item: endUncalled(item, attempt, "abandoned", note, now) };
+}
+
+/**
+ * Writes what came of the call. Accepted from the run that began it, also after reconcile gave it up as `unknown`:
+ * a late outcome replaces the guess.
+ */
+export function recordOutcome(
+  config: Config,
+  target: TargetConfig,
+  item: TargetItem,
+  attemptId: string,
+  run: string,
+  outcome: CallOutcome,
+  now: number,
+): Step {
+  const attempt = findAttempt(item, attemptId);
+  if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
+  const guessed =
+    attempt.outcome?.kind === "unknown" && attempt.outcome.why === "runner-lost" && attempt.verdict === undefined;
+  const waiting = attempt.state === "calling" || guessed;
+  if (attempt.run !== run || !waiting) return { ok: false, reason: `the attempt is ${attempt.state}` };
+  return { ok: true, item: applyOutcome(config, target, item, attempt, outcome, now) };
+}
+
+/** As `recordOutcome`, for what is known before `calling`: preparation found that nothing can or need be done. */
+export function recordNotCalled(
+  item: TargetItem,
+  attemptId: string,
+  outcome: Extract<CallOutcome, { kind: "rejected" | "retry-later" }>,
+  now: number,
+): Step {
+  const attempt = findAttempt(item, attemptId);
+  if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
+  if (attempt.state !== "claimed") return { ok: false, reason: `the attempt is ${attempt.state}` };
+  return { ok: true, item: endRefused(item, attempt, outcome, now) };
+}
+
+function applyOutcome(
+  config: Config,
+  target: TargetConfig,
+  item: TargetItem,
+  attempt: Attempt,
+  outcome: CallOutcome,
+  now: number,
+): TargetItem {
+  const policy = target.remedies[attempt.remedy];
+  switch (outcome.kind) {
+    case "applied":
+      return withAttempt(item, { ...attempt, outcome, state: "following", followUntil: now + policy.followMs });
+    case "already-done":
+      return startVerifying(config, target, item, { ...attempt, outcome }, now);
+    case "unknown":
+      // Nobody can be asked how it went, so the vendor gets the time it may need before samples count.
+      return startVerifying(config, target, item, { ...attempt, outcome }, now);
+    case "rejected":
+    case "retry-later":
+      return endRefused(item, attempt, outcome, now);
+  }
+}
+
+function endRefused(
+  item: TargetItem,
+  attempt: Attempt,
+  outcome: Extract<CallOutcome, { kind: "rejected" | "retry-later" }>,
+  now: number,
+): TargetItem {
+  const ended = endUncalled(item, { ...attempt, outcome, mayHaveCalled: false }, outcome.kind, outcome.detail, now);
+  if (outcome.kind === "retry-later") {
+    const changed = findAttempt(ended, attempt.id);
+    return changed === undefined ? ended : withAttempt(ended, { ...changed, notBefore: now + outcome.afterMs });
+  }
+  if (ended.incident === undefined || ended.incident.unavailable.includes(attempt.remedy)) return ended;
+  return { ...ended, incident: { ...ended.incident, unavailable: [...ended.incident.unavailable, attempt.remedy] } };
+}
+
+function endUncalled(
+  item: TargetItem,
+  attempt: Attempt,
+  state: "abandoned" | "rejected" | "retry-later",
+  note: string,
+  now: number,
+): TargetItem {
+  const cooldowns = { ...item.cooldowns };
+  if (attempt.previousCooldown === undefined) delete cooldowns[attempt.remedy];
+  else cooldowns[attempt.remedy] = attempt.previousCooldown;
+  return dropRequest(
+    { ...withAttempt(item, { ...attempt, state, note, endedAt: now, mayHaveCalled: false }), cooldowns },
+    attempt.id,
+  );
+}
+
+/** What the vendor said of accepted work. `unavailable` is no word at all: asked again later, until `followUntil`. */
+export function recordFollow(
+  config: Config,
+  target: TargetConfig,
+  item: TargetItem,
+  attemptId: string,
+  status: FollowStatus,
+  now: number,
+): Step {
+  const attempt = findAttempt(item, attemptId);
+  if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
+  if (attempt.state !== "following") return { ok: false, reason: `the attempt is ${attempt.state}` };
+  switch (status.kind) {
+    case "in-progress":
+    case "unavailable":
+      return { ok: false, reason: status.detail };
+    case "over":
+    case "failed":
+      return { ok: true, item: startVerifying(config, target, item, { ...attempt, note: status.detail }, now) };
+  }
+}
+
+/** From here on only samples that start after the vendor's work, the warm-up and the skew of clocks count. */
+export function startVerifying(
+  config: Config,
+  target: TargetConfig,
+  item: TargetItem,
+  attempt: Attempt,
+  now: number,
+): TargetItem {
+  const policy = target.remedies[attempt.remedy];
+  const verifyFrom = now + policy.warmUpMs + config.healing.clockSkewMs;
+  const verifying: Attempt = {
+    ...attempt,
+    state: "verifying",
+    overAt: now,
+    verifyFrom,
+    verifyUntil: verifyFrom + policy.verifyMs,
+  };
+  return {
+    ...withAttempt(item, verifying),
+    evidenceFrom: verifyFrom,
+    recovery: { streak: 0, tick: item.recovery.tick, from: 0 },
+  };
+}
+
+/** Past every time at which the call could still be alive, a `calling` that nobody finished becomes `unknown` and is verified. */
+export function giveUpLostCall(config: Config, target: TargetConfig, item: TargetItem, now: number): TargetItem {
+  const attempt = attemptInFlight(item);
+  if (attempt?.state !== "calling" || attempt.callNotAfter === undefined) return item;
+  const { callTimeoutMs, clockSkewMs } = config.healing;
+  if (now <= attempt.callNotAfter + callTimeoutMs + clockSkewMs) return item;
+  const outcome: CallOutcome = {
+    kind: "unknown",
+    why: "runner-lost",
+    detail: "the run that called never wrote what came of it",
+  };
+  return startVerifying(config, target, item, { ...attempt, outcome }, now);
+}
+
+function dropRequest(item: TargetItem, attemptId: string): TargetItem {
+  const { [requestKey(attemptId)]: _, ...outbox } = item.outbox;
+  return { ...item, outbox };
+}
+
+export function requestKey(attemptId: string): string {
+  return `request:${attemptId}`;
+}

@@ -1,0 +1,188 @@
+import type { Config, IllKind, Remedy, TargetConfig } from "@neuropilot/config";
+import type { Sample } from "./sample.ts";
+import { type Conclusion, conclude, type View } from "./view.ts";
+import { counts, freshMs, type Heartbeat, meaningOf, siteKey, type WindowItem } from "./window.ts";
+
+/** What all vantages together conclude about one site. */
+export interface Health {
+  readonly state: View;
+  readonly why: string;
+  /** By vantage; only those that could be heard. */
+  readonly views: Readonly<Record<string, View>>;
+  /** The oldest tick among the views that made it, so that an observation is counted once. */
+  readonly observation: number;
+  /** When the first bad sample of the present trouble was taken, where one can be named. */
+  readonly badSince?: number;
+}
+
+/** What was read besides the item. Recorded with each decision. */
+export interface Sights {
+  readonly windows: readonly WindowItem[];
+  readonly heartbeats: readonly Heartbeat[];
+}
+
+/** How many vantages must agree: 3 → 2, 2 → 2, 1 → 1. */
+export function quorumOf(config: Config): number {
+  return config.vantages.length <= 2 ? config.vantages.length : Math.floor(config.vantages.length / 2) + 1;
+}
+
+interface Sight {
+  readonly vantage: string;
+  readonly tick: number;
+  readonly samples: readonly Sample[];
+  readonly conclusion: Conclusion;
+}
+
+/** Health of one site by quorum of fresh views from vantages whose controls answer. */
+export function healthOf(
+  config: Config,
+  target: TargetConfig,
+  siteId: string,
+  sights: Sights,
+  evidenceFrom: number,
+  now: number,
+): Health {
+  const needed = quorumOf(config);
+  const blind: string[] = [];
+  const heard: Sight[] = [];
+  for (const window of sights.windows) {
+    const site = window.sites[siteKey(target.id, siteId)];
+    if (site === undefined || !config.vantages.includes(window.vantage)) continue;
+    const trouble = blindness(config, sights.heartbeats, window, now);
+    if (trouble !== undefined) {
+      blind.push(`${window.vantage}: ${trouble}`);
+      continue;
+    }
+    const conclusion = conclude(config, target, { samples: site.samples, tick: site.tick, evidenceFrom }, now);
+    if (conclusion.view === "inconclusive") blind.push(`${window.vantage}: ${conclusion.why}`);
+    else heard.push({ vantage: window.vantage, tick: site.tick, samples: site.samples, conclusion });
+  }
+  const views = Object.fromEntries(heard.map((sight) => [sight.vantage, sight.conclusion.view]));
+  const observation = heard.length === 0 ? 0 : Math.min(...heard.map((sight) => sight.tick));
+  if (heard.length < needed)
+    return {
+      state: "inconclusive",
+      why: `${heard.length} of ${config.vantages.length} vantages can be relied on, ${needed} needed${blind.length > 0 ? ` (${blind.join("; ")})` : ""}`,
+      views,
+      observation,
+    };
+  return { ...agree(config, target, heard, needed, evidenceFrom, now), views, observation };
+}
+
+function blindness(
+  config: Config,
+  heartbeats: readonly Heartbeat[],
+  window: WindowItem,
+  now: number,
+): string | undefined {
+  const heartbeat = heartbeats.find((beat) => beat.vantage === window.vantage && beat.shard === window.shard);
+  if (heartbeat === undefined || heartbeat.at < now - freshMs(config) - config.intervalMs) return "silent";
+  const { answered, total } = heartbeat.controls;
+  if (total > 0 && answered * 2 < total) return `our own network: ${answered} of ${total} controls answer`;
+  return undefined;
+}
+
+function agree(
+  config: Config,
+  target: TargetConfig,
+  heard: readonly Sight[],
+  needed: number,
+  evidenceFrom: number,
+  now: number,
+): Pick<Health, "state" | "why" | "badSince"> {
+  const ill = heard.filter((sight) => isIll(sight.conclusion.view));
+  if (ill.length >= needed) {
+    const kinds = new Map<IllKind, Sight[]>();
+    for (const sight of ill)
+      if (isIll(sight.conclusion.view))
+        kinds.set(sight.conclusion.view, [...(kinds.get(sight.conclusion.view) ?? []), sight]);
+    const agreed = [...kinds].find(([, sights]) => sights.length >= needed);
+    const [kind, sights] =
+      agreed ?? [...kinds].sort(([a], [b]) => invasiveness(target, a) - invasiveness(target, b))[0] ?? [];
+    if (kind !== undefined && sights !== undefined) {
+      const badSince = sights.flatMap((sight) => sight.conclusion.badSince ?? []);
+      return {
+        state: kind,
+        why: sights.map((sight) => `${sight.vantage}: ${sight.conclusion.why}`).join("; "),
+        ...(badSince.length > 0 ? { badSince: Math.min(...badSince) } : {}),
+      };
+    }
+  }
+  const failing = pooledFailing(config, target, heard, evidenceFrom, now);
+  if (failing !== undefined) return failing;
+  const healthy = heard.filter((sight) => sight.conclusion.view === "healthy");
+  if (healthy.length >= needed) return { state: "healthy", why: healthy[0]?.conclusion.why ?? "" };
+  const suspects = heard.filter((sight) => sight.conclusion.view !== "healthy");
+  return { state: "suspect", why: suspects.map((sight) => `${sight.vantage}: ${sight.conclusion.why}`).join("; ") };
+}
+
+/** The error rate needs more samples than one vantage has, so it is judged over all of them. */
+function pooledFailing(
+  config: Config,
+  target: TargetConfig,
+  heard: readonly Sight[],
+  evidenceFrom: number,
+  now: number,
+): Pick<Health, "state" | "why" | "badSince"> | undefined {
+  // While failures come without a break it may be a hard outage: that rule decides first, and needs its hold.
+  if (heard.some((sight) => sight.conclusion.holding)) return undefined;
+  const { rate, windowMs, minSamples, minFailures } = target.rules.failing;
+  let all = 0;
+  let failures = 0;
+  let from = now;
+  const seenFrom = new Set<string>();
+  for (const sight of heard)
+    for (const sample of sight.samples) {
+      if (!counts(sample) || sample.startedAt < evidenceFrom || sample.startedAt <= now - windowMs) continue;
+      all++;
+      if (meaningOf(sample.outcome) !== "ill") continue;
+      failures++;
+      seenFrom.add(sight.vantage);
+      from = Math.min(from, sample.startedAt);
+    }
+  if (all < minSamples || failures < minFailures || failures <= rate * all) return undefined;
+  if (seenFrom.size < Math.min(2, config.vantages.length)) return undefined;
+  return {
+    state: "failing",
+    why: `${failures} of ${all} requests failed within ${Math.round(windowMs / 1000)} s`,
+    badSince: from,
+  };
+}
+
+export function isIll(view: View): view is Exclude<IllKind, "inconclusive"> {
+  return view !== "healthy" && view !== "suspect" && view !== "inconclusive";
+}
+
+const INVASIVENESS: Readonly<Record<Remedy | "page", number>> = {
+  page: 0,
+  "purge-cache": 1,
+  scale: 2,
+  restart: 3,
+  rollback: 4,
+  failover: 5,
+};
+
+/** How much the first remedy for a kind of ill health disturbs; nothing at all for an empty ladder. */
+function invasiveness(target: TargetConfig, kind: IllKind): number {
+  const first = target.ladders[kind][0];
+  return first === undefined ? -1 : INVASIVENESS[first.remedy];
+}
+
+const GRAVITY: Readonly<Record<View, number>> = {
+  healthy: 0,
+  inconclusive: 0,
+  suspect: 1,
+  expiring: 1,
+  blocked: 1,
+  misconfigured: 1,
+  lagging: 2,
+  loaded: 2,
+  slow: 3,
+  failing: 4,
+  down: 5,
+};
+
+/** Ranks views: a remedy made it `worse` if what follows ranks above what was. */
+export function gravity(view: View): number {
+  return GRAVITY[view];
+}

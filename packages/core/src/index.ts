@@ -1,0 +1,11 @@
+export * from "./attempt.ts";
+export * from "./audit.ts";
+export * from "./decide.ts";
+export * from "./guards.ts";
+export * from "./health.ts";
+export * from "./item.ts";
+export * from "./ladder.ts";
+export * from "./outcome.ts";
+export * from "./sample.ts";
+export { type Conclusion, conclude, describe, seconds, type View } from "./view.ts";
+export * from "./window.ts";

@@ -1,0 +1,194 @@
+import type { IllKind, Mode, Remedy } from "@neuropilot/config";
+import type { CallOutcome } from "./outcome.ts";
+import type { View } from "./view.ts";
+
+export const ATTEMPT_STATES = [
+  "proposed",
+  "claimed",
+  "calling",
+  "called",
+  "following",
+  "verifying",
+  "healed",
+  "self-resolved",
+  "no-effect",
+  "worse",
+  "unknown",
+  "abandoned",
+  "rejected",
+  "retry-later",
+  "denied",
+] as const;
+export type AttemptState = (typeof ATTEMPT_STATES)[number];
+export type Verdict = "healed" | "self-resolved" | "no-effect" | "worse" | "unknown";
+
+export interface Cooldown {
+  /** No claim before this, epoch milliseconds. Never released by a TTL. */
+  readonly until: number;
+  /** How many claims in a row without a healthy day between them, less one: the exponent of the growth. */
+  readonly streak: number;
+  readonly lastClaimAt: number;
+}
+
+/** One execution of a remedy. Times are epoch milliseconds. */
+export interface Attempt {
+  readonly id: string;
+  readonly remedy: Remedy;
+  readonly site: string;
+  readonly kind: IllKind;
+  readonly state: AttemptState;
+  /** Grows with every attempt of a target: the fence. */
+  readonly token: number;
+  readonly at: number;
+  readonly because: string;
+  readonly claimedAt?: number;
+  readonly callNotAfter?: number;
+  /** Not before this: what the vendor asked for. */
+  readonly notBefore?: number;
+  /** The run that may call; nobody else does. */
+  readonly run?: string;
+  readonly callStartedAt?: number;
+  /** The call may have reached the vendor, so it counts as one. */
+  readonly mayHaveCalled: boolean;
+  readonly outcome?: CallOutcome;
+  readonly followUntil?: number;
+  /** The vendor's work was over, or was taken to be. */
+  readonly overAt?: number;
+  readonly verifyFrom?: number;
+  readonly verifyUntil?: number;
+  readonly verdict?: Verdict;
+  readonly endedAt?: number;
+  readonly note?: string;
+  /** What to restore if it turns out that nothing was called. */
+  readonly previousCooldown?: Cooldown;
+  /** Which purge selector, counted from the narrowest. */
+  readonly step: number;
+}
+
+export interface TimelineEntry {
+  readonly at: number;
+  readonly seq: number;
+  readonly kind: "opened" | "changed" | "attempt" | "refused" | "would-have" | "human" | "resolved" | "operator";
+  readonly text: string;
+}
+
+export interface Incident {
+  readonly id: string;
+  readonly target: string;
+  readonly site: string;
+  readonly kind: IllKind;
+  readonly why: string;
+  readonly openedAt: number;
+  /** The first bad sample, where one can be named. */
+  readonly failedAt?: number;
+  /** Grows whenever people should hear something new. */
+  readonly seq: number;
+  readonly attempts: readonly Attempt[];
+  readonly timeline: readonly TimelineEntry[];
+  /** Remedies that the vendor will not do for us in this incident. */
+  readonly unavailable: readonly Remedy[];
+  readonly needsHuman?: { readonly at: number; readonly why: string };
+  /** No further remedy: the ladder is at its end, or one made it worse. */
+  readonly ladderEnded: boolean;
+  readonly wouldHave: readonly { readonly remedy: Remedy; readonly at: number }[];
+  readonly lastRefusal?: { readonly guard: string; readonly text: string; readonly at: number };
+  readonly endedAt?: number;
+  readonly end?: "healed" | "recovered" | "target-removed";
+}
+
+export type OutboxEntry =
+  | {
+      readonly kind: "remediation.requested";
+      readonly attempt: string;
+      readonly remedy: Remedy;
+      readonly site: string;
+      readonly at: number;
+    }
+  | { readonly kind: "incident.changed"; readonly incident: string; readonly seq: number; readonly at: number };
+
+export interface AuditEntry {
+  readonly n: number;
+  readonly at: number;
+  readonly previous: string;
+  readonly hash: string;
+  /** JSON: input, reasons, health and what was read, so that the decision can be replayed. */
+  readonly body: string;
+}
+
+/** Everything that deciding about one target needs to remember. */
+export interface TargetItem {
+  readonly schema: 1;
+  readonly target: string;
+  /** 0: not yet written. */
+  readonly version: number;
+  readonly health: { readonly state: View; readonly since: number; readonly why: string; readonly site: string };
+  /** Healthy observations in a row, and the tick of the newest one counted. */
+  readonly recovery: { readonly streak: number; readonly tick: number; readonly from: number };
+  /** Samples before this belong to the time before a remedy. */
+  readonly evidenceFrom: number;
+  readonly incidents: number;
+  readonly tokens: number;
+  readonly incident?: Incident;
+  /** Closed, waiting to be copied out. */
+  readonly closed: readonly Incident[];
+  readonly cooldowns: Readonly<Partial<Record<Remedy, Cooldown>>>;
+  readonly outbox: Readonly<Record<string, OutboxEntry>>;
+  readonly audit: { readonly n: number; readonly head: string; readonly pending: readonly AuditEntry[] };
+  readonly nextActionAt?: number;
+}
+
+export function newTargetItem(target: string, now: number): TargetItem {
+  return {
+    schema: 1,
+    target,
+    version: 0,
+    health: { state: "suspect", since: now, why: "not yet seen", site: "" },
+    recovery: { streak: 0, tick: 0, from: 0 },
+    evidenceFrom: 0,
+    incidents: 0,
+    tokens: 0,
+    closed: [],
+    cooldowns: {},
+    outbox: {},
+    audit: { n: 0, head: "", pending: [] },
+  };
+}
+
+/** What operators said that holds until they take it back. */
+export interface Control {
+  readonly mode?: Mode;
+  readonly paused?: { readonly at: number; readonly by: string; readonly reason: string; readonly until?: number };
+}
+
+export function isPaused(control: Control, now: number): boolean {
+  return control.paused !== undefined && (control.paused.until === undefined || now < control.paused.until);
+}
+
+const IN_FLIGHT: ReadonlySet<AttemptState> = new Set([
+  "proposed",
+  "claimed",
+  "calling",
+  "called",
+  "following",
+  "verifying",
+]);
+
+export function isInFlight(attempt: Attempt): boolean {
+  return IN_FLIGHT.has(attempt.state) || (attempt.state === "unknown" && attempt.verdict === undefined);
+}
+
+/** An incident's attempt that has not ended, if there is one; there is never more than one. */
+export function attemptInFlight(item: TargetItem): Attempt | undefined {
+  return item.incident?.attempts.find(isInFlight);
+}
+
+export function findAttempt(item: TargetItem, attemptId: string): Attempt | undefined {
+  return item.incident?.attempts.find((attempt) => attempt.id === attemptId);
+}
+
+/** Replaces one attempt of the open incident; an id that is not there changes nothing. */
+export function withAttempt(item: TargetItem, changed: Attempt): TargetItem {
+  if (item.incident === undefined) return item;
+  const attempts = item.incident.attempts.map((attempt) => (attempt.id === changed.id ? changed : attempt));
+  return { ...item, incident: { ...item.incident, attempts } };
+}

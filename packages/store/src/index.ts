@@ -1,0 +1,5 @@
+export * from "./dynamo.ts";
+export * from "./memory.ts";
+export * from "./samples.ts";
+export * from "./state.ts";
+export * from "./table.ts";

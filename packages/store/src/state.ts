@@ -1,0 +1,244 @@
+import type { AuditEntry, Budget, Control, Heartbeat, Incident, TargetItem, WindowItem } from "@neuropilot/core";
+import { newTargetItem } from "@neuropilot/core";
+import { packSamples, unpackSamples } from "./samples.ts";
+import type { Key, Row, Table, Written } from "./table.ts";
+
+/** A channel's state of one incident: which of its states people have been told. */
+export interface Delivery {
+  readonly incident: string;
+  readonly target: string;
+  readonly channel: string;
+  readonly wantedSeq: number;
+  readonly sentSeq: number;
+  /** Timeline entries up to this are in the thread. */
+  readonly threadSeq: number;
+  readonly messageChannel?: string;
+  readonly messageId?: string;
+  /** The run that is sending; nobody else may before `until`. */
+  readonly claim?: { readonly run: string; readonly until: number };
+  readonly failures: number;
+  readonly lastProblem?: string;
+  readonly version: number;
+  readonly nextActionAt?: number;
+}
+
+const MAX_CONFLICTS = 20;
+/** Budget entries older than this are forgotten; every budget's window is shorter. */
+const BUDGET_KEEP_MS = 86_400_000;
+
+/** The state of everything, in the table's words. All reads are consistent. */
+export interface State {
+  readTarget(target: string, now: number): Promise<TargetItem>;
+  /**
+   * The one rule for the target item: read, reduce, write on condition of the version read; a refused write is read again.
+   * `reduce` returns undefined to leave it as it is. Answers the item as it stands afterwards.
+   */
+  updateTarget(
+    target: string,
+    now: () => number,
+    reduce: (item: TargetItem) => TargetItem | undefined,
+  ): Promise<{ item: TargetItem; written: boolean }>;
+  readWindows(shards: readonly { vantage: string; shard: string }[]): Promise<WindowItem[]>;
+  readWindow(vantage: string, shard: string): Promise<WindowItem | undefined>;
+  /** On condition of an older tick, or of an older step of the same run's tick. */
+  writeWindow(window: WindowItem): Promise<Written>;
+  readHeartbeats(): Promise<Heartbeat[]>;
+  writeHeartbeat(heartbeat: Heartbeat): Promise<void>;
+  readControl(scope: string): Promise<Control>;
+  updateControl(scope: string, change: (control: Control) => Control): Promise<Control>;
+  readBudget(scope: string): Promise<Budget>;
+  /** Takes a unit for an attempt unless the limit is reached; for the same attempt it takes one however often it is asked. */
+  takeBudget(scope: string, attempt: string, limit: { max: number; perMs: number }, now: number): Promise<boolean>;
+  archiveIncident(incident: Incident): Promise<void>;
+  readArchivedIncident(id: string): Promise<Incident | undefined>;
+  /** Ids of archived incidents of a target, the newest last. */
+  archivedIncidents(target: string): Promise<Incident[]>;
+  archiveAudit(target: string, entry: AuditEntry): Promise<void>;
+  readAudit(target: string): Promise<AuditEntry[]>;
+  readDelivery(incident: string, channel: string): Promise<Delivery | undefined>;
+  writeDelivery(delivery: Delivery): Promise<Written>;
+  due(now: number, limit: number): Promise<readonly Key[]>;
+}
+
+export const GLOBAL = "global";
+
+export function createState(table: Table): State {
+  const read = async <T>(key: Key, parse: (row: Row) => T): Promise<T | undefined> => {
+    const row = await table.get(key);
+    return row === undefined ? undefined : parse(row);
+  };
+
+  async function readTarget(target: string, now: number): Promise<TargetItem> {
+    return (await read(targetKey(target), targetOf)) ?? newTargetItem(target, now);
+  }
+
+  /** Read, change, write under the row's version until it is in; for rows whose changes commute. */
+  async function change<T>(
+    key: Key,
+    parse: (row: Row) => T,
+    reduce: (value: T | undefined) => T | undefined,
+  ): Promise<T | undefined> {
+    for (let round = 0; round < MAX_CONFLICTS; round++) {
+      const row = await table.get(key);
+      const before = row === undefined ? undefined : parse(row);
+      const after = reduce(before);
+      if (after === undefined) return before;
+      const next: Row = { ...key, version: (row?.version ?? 0) + 1, body: JSON.stringify(after) };
+      const written = await table.put(
+        next,
+        row === undefined ? { kind: "absent" } : { kind: "version-is", version: row.version },
+      );
+      if (written === "written") return after;
+    }
+    throw new Error(`${key.pk} ${key.sk} changed under us ${MAX_CONFLICTS} times in a row`);
+  }
+
+  return {
+    readTarget,
+    async updateTarget(target, now, reduce) {
+      for (let round = 0; round < MAX_CONFLICTS; round++) {
+        const before = await readTarget(target, now());
+        const reduced = reduce(before);
+        if (reduced === undefined) return { item: before, written: false };
+        const item = { ...reduced, version: before.version + 1 };
+        const row: Row = {
+          ...targetKey(target),
+          version: item.version,
+          body: JSON.stringify(item),
+          ...(item.nextActionAt === undefined ? {} : { nextActionAt: item.nextActionAt }),
+        };
+        const condition =
+          before.version === 0 ? { kind: "absent" as const } : { kind: "version-is" as const, version: before.version };
+        if ((await table.put(row, condition)) === "written") return { item, written: true };
+      }
+      throw new Error(`the item of ${target} changed under us ${MAX_CONFLICTS} times in a row`);
+    },
+    async readWindows(shards) {
+      const rows = await Promise.all(shards.map(({ vantage, shard }) => read(windowKey(vantage, shard), windowOf)));
+      return rows.filter((row) => row !== undefined);
+    },
+    readWindow: (vantage, shard) => read(windowKey(vantage, shard), windowOf),
+    async writeWindow(window) {
+      const key = windowKey(window.vantage, window.shard);
+      const row = await table.get(key);
+      const present = row === undefined ? undefined : windowOf(row);
+      const newer = present === undefined || window.tick > present.tick;
+      const next =
+        present !== undefined &&
+        window.tick === present.tick &&
+        window.run === present.run &&
+        window.step > present.step;
+      if (!newer && !next) return "refused";
+      return table.put(
+        { ...key, version: (row?.version ?? 0) + 1, tick: window.tick, body: packWindow(window) },
+        row === undefined ? { kind: "absent" } : { kind: "version-is", version: row.version },
+      );
+    },
+    async readHeartbeats() {
+      return (await table.query("VANTAGES")).map((row) => parseBody<Heartbeat>(row));
+    },
+    async writeHeartbeat(heartbeat) {
+      const key = { pk: "VANTAGES", sk: `${heartbeat.vantage}#${heartbeat.shard}` };
+      await change<Heartbeat>(key, parseBody, (present) =>
+        present !== undefined && present.at > heartbeat.at ? undefined : heartbeat,
+      );
+    },
+    async readControl(scope) {
+      return (await read(controlKey(scope), parseBody<Control>)) ?? {};
+    },
+    async updateControl(scope, reduce) {
+      return (await change<Control>(controlKey(scope), parseBody, (present) => reduce(present ?? {}))) ?? {};
+    },
+    async readBudget(scope) {
+      return (await read(budgetKey(scope), parseBody<Budget>)) ?? {};
+    },
+    async takeBudget(scope, attempt, limit, now) {
+      let taken = false;
+      await change<Budget>(budgetKey(scope), parseBody, (present) => {
+        const kept = Object.fromEntries(Object.entries(present ?? {}).filter(([, at]) => at > now - BUDGET_KEEP_MS));
+        taken = kept[attempt] !== undefined;
+        if (taken) return undefined;
+        if (Object.values(kept).filter((at) => at > now - limit.perMs).length >= limit.max) return undefined;
+        taken = true;
+        return { ...kept, [attempt]: now };
+      });
+      return taken;
+    },
+    async archiveIncident(incident) {
+      const number = incident.id.slice(incident.id.lastIndexOf("_") + 1).padStart(8, "0");
+      const body = JSON.stringify(incident);
+      // By id for the one, by target for the list; either may be there already from a run that was cut off.
+      await table.put({ pk: `INCIDENT#${incident.id}`, sk: "STATE", version: 1, body }, { kind: "absent" });
+      await table.put({ pk: `INCIDENTS#${incident.target}`, sk: number, version: 1, body }, { kind: "absent" });
+    },
+    readArchivedIncident: (id) => read({ pk: `INCIDENT#${id}`, sk: "STATE" }, parseBody<Incident>),
+    async archivedIncidents(target) {
+      return (await table.query(`INCIDENTS#${target}`)).map((row) => parseBody<Incident>(row));
+    },
+    async archiveAudit(target, entry) {
+      await table.put(
+        { pk: `AUDIT#${target}`, sk: String(entry.n).padStart(10, "0"), version: 1, body: JSON.stringify(entry) },
+        { kind: "absent" },
+      );
+    },
+    async readAudit(target) {
+      return (await table.query(`AUDIT#${target}`)).map((row) => parseBody<AuditEntry>(row));
+    },
+    readDelivery: (incident, channel) => read(deliveryKey(incident, channel), deliveryOf),
+    async writeDelivery(delivery) {
+      const row: Row = {
+        ...deliveryKey(delivery.incident, delivery.channel),
+        version: delivery.version + 1,
+        body: JSON.stringify(delivery),
+        ...(delivery.nextActionAt === undefined ? {} : { nextActionAt: delivery.nextActionAt }),
+      };
+      return table.put(
+        row,
+        delivery.version === 0 ? { kind: "absent" } : { kind: "version-is", version: delivery.version },
+      );
+    },
+    due: (now, limit) => table.due(now, limit),
+  };
+}
+
+const targetKey = (target: string): Key => ({ pk: `TARGET#${target}`, sk: "STATE" });
+const windowKey = (vantage: string, shard: string): Key => ({ pk: `WINDOW#${vantage}`, sk: shard });
+const controlKey = (scope: string): Key => ({ pk: "CONTROL", sk: scope });
+const budgetKey = (scope: string): Key => ({ pk: "BUDGET", sk: scope });
+const deliveryKey = (incident: string, channel: string): Key => ({ pk: `DELIVERY#${incident}`, sk: channel });
+
+/** Rows are written by this file only, from values of this type; a foreign hand in the table is caught by JSON.parse at most. */
+function parseBody<T>(row: Row): T {
+  const value: unknown = JSON.parse(row.body);
+  return value as T;
+}
+
+function targetOf(row: Row): TargetItem {
+  const item = parseBody<TargetItem>(row);
+  if (item.schema !== 1)
+    throw new Error(`the item of ${row.pk} has schema ${String(item.schema)}; this version reads 1`);
+  return { ...item, version: row.version };
+}
+
+function deliveryOf(row: Row): Delivery {
+  return { ...parseBody<Delivery>(row), version: row.version };
+}
+
+function packWindow(window: WindowItem): string {
+  const sites = Object.fromEntries(
+    Object.entries(window.sites).map(([key, site]) => [key, { ...site, samples: packSamples(site.samples) }]),
+  );
+  return JSON.stringify({ ...window, sites });
+}
+
+function windowOf(row: Row): WindowItem {
+  const packed = parseBody<
+    Omit<WindowItem, "sites"> & {
+      sites: Record<string, { samples: string; view: string; since: number; tick: number }>;
+    }
+  >(row);
+  const sites = Object.fromEntries(
+    Object.entries(packed.sites).map(([key, site]) => [key, { ...site, samples: unpackSamples(site.samples) }]),
+  );
+  return { ...packed, sites };
+}
