@@ -130,7 +130,11 @@ export interface Config {
   readonly reconcileMs: number;
   /** Where we watch from. On one machine all of them watch from here. */
   readonly vantages: readonly string[];
-  readonly controls: { readonly endpoints: readonly ControlEndpoint[]; readonly allowPrivate: boolean; readonly timeoutMs: number };
+  readonly controls: {
+    readonly endpoints: readonly ControlEndpoint[];
+    readonly allowPrivate: boolean;
+    readonly timeoutMs: number;
+  };
   readonly probe: { readonly concurrency: number; readonly shardSize: number };
   readonly targets: readonly TargetConfig[];
   /** Calls over all targets together in a rolling window. */

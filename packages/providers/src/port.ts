@@ -13,7 +13,10 @@ export interface CallLimits {
  * `prepare` only reads (it may be repeated); `act` is one HTTP call without retries, made at most once per attempt.
  */
 export interface RemedyProvider<Where, Plan> {
-  prepare(where: Where, limits: CallLimits): Promise<{ kind: "ready"; plan: Plan } | Exclude<CallOutcome, { kind: "applied" | "unknown" }>>;
+  prepare(
+    where: Where,
+    limits: CallLimits,
+  ): Promise<{ kind: "ready"; plan: Plan } | Exclude<CallOutcome, { kind: "applied" | "unknown" }>>;
   act(plan: Plan, limits: CallLimits): Promise<CallOutcome>;
   /** Asks once how the accepted work stands. Reads only. */
   follow(reference: string, limits: CallLimits): Promise<FollowStatus>;
