@@ -94,10 +94,22 @@ export interface Rules {
   readonly inconclusive: { readonly holdMs: number };
 }
 
-export interface MaintenanceWindow {
+export type MaintenanceWindow = OnceWindow | WeeklyWindow;
+
+export interface OnceWindow {
   /** Half-open: from ≤ t < to, epoch milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
+  readonly reason: string;
+}
+
+/** Every week on the same days, in UTC, so that no clock change moves it. */
+export interface WeeklyWindow {
+  /** 0 is Sunday, 6 is Saturday. */
+  readonly weekdays: readonly number[];
+  /** Half-open, milliseconds from the start of each of these days; at most to its end. */
+  readonly fromOfDayMs: number;
+  readonly toOfDayMs: number;
   readonly reason: string;
 }
 
