@@ -1,0 +1,3 @@
+export { createSlackBot } from "./bot.ts";
+export { clipMrkdwn, escapeMrkdwn, mentionMrkdwn } from "./mrkdwn.ts";
+export { createSlackWebhook } from "./webhook.ts";
