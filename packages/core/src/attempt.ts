@@ -1,6 +1,8 @@
 import type { Config, RemedyPolicy, TargetConfig } from "@neuropilot/config";
 import { type Attempt, attemptInFlight, type Cooldown, findAttempt, type TargetItem, withAttempt } from "./item.ts";
 import type { CallOutcome, FollowStatus } from "./outcome.ts";
+import { shorten, withEntry, withHuman } from "./timeline.ts";
+import { seconds } from "./view.ts";
 
 /**
  * The life of an attempt, as pure steps on the target item. Each returns the item as it should be written, or why not.
@@ -17,14 +19,18 @@ export function lostCallMs(config: Config): number {
   return callNotAfterMs + callTimeoutMs + clockSkewMs;
 }
 
-/** The cooldown that a claim takes: doubled for every claim without a healthy day before it, plus the margin for lost calls. */
+/**
+ * The cooldown that a claim takes: doubled for every claim without a healthy day before it, plus the margin for lost calls.
+ * `healthyMs` is how long the target was well between the last claim or incident and the present one.
+ */
 export function cooldownAfterClaim(
   config: Config,
   policy: RemedyPolicy,
   previous: Cooldown | undefined,
+  healthyMs: number,
   now: number,
 ): Cooldown {
-  const fresh = previous === undefined || now - previous.lastClaimAt >= config.healing.resetAfterHealthyMs;
+  const fresh = previous === undefined || healthyMs >= config.healing.resetAfterHealthyMs;
   const streak = fresh ? 0 : previous.streak + 1;
   const grown = Math.min(policy.cooldownMs * 2 ** Math.min(streak, 30), policy.cooldownCapMs);
   return { until: now + grown + lostCallMs(config), streak, lastClaimAt: now };
@@ -53,7 +59,13 @@ export function abandon(item: TargetItem, attemptId: string, note: string, now: 
   if (attempt === undefined) return { ok: false, reason: "no such attempt is open" };
   const mine = attempt.state === "calling" && run !== undefined && attempt.run === run;
   if (attempt.state !== "claimed" && !mine) return { ok: false, reason: `the attempt is ${attempt.state}` };
-  return { ok: true, item: endUncalled(item, attempt, "abandoned", note, now) };
+  return { ok: true, item: endAbandoned(item, attempt, note, now) };
+}
+
+/** Ends an attempt that was claimed or proposed and never called. */
+export function endAbandoned(item: TargetItem, attempt: Attempt, note: string, now: number): TargetItem {
+  const ended = endUncalled(item, attempt, "abandoned", note, now);
+  return withEntry(ended, now, "attempt", `${attempt.remedy} was not called: ${note}`);
 }
 
 /**
@@ -102,17 +114,34 @@ function applyOutcome(
   const policy = target.remedies[attempt.remedy];
   switch (outcome.kind) {
     case "applied":
-      return withAttempt(item, { ...attempt, outcome, state: "following", followUntil: now + policy.followMs });
+      return withEntry(
+        withAttempt(item, { ...attempt, outcome, state: "following", followUntil: now + policy.followMs }),
+        now,
+        "attempt",
+        `${attempt.remedy}: the vendor accepted it${outcome.detail === undefined ? "" : ` (${outcome.detail})`}`,
+      );
     case "already-done":
-      return startVerifying(config, target, item, { ...attempt, outcome }, now);
+      return withEntry(
+        startVerifying(config, target, item, { ...attempt, outcome }, now),
+        now,
+        "attempt",
+        `${attempt.remedy}: the vendor says that nothing was left to do`,
+      );
     case "unknown":
-      // Nobody can be asked how it went, so the vendor gets the time it may need before samples count.
-      return startVerifying(config, target, item, { ...attempt, outcome }, now);
+      return withEntry(
+        startVerifying(config, target, item, { ...attempt, outcome }, now),
+        now,
+        "attempt",
+        `${attempt.remedy}: whether the vendor did it is unknown (${outcome.why}: ${outcome.detail}); fresh samples decide`,
+      );
     case "rejected":
     case "retry-later":
       return endRefused(item, attempt, outcome, now);
   }
 }
+
+/** A vendor that asks for longer than this is asked again after it. */
+const LONGEST_WAIT_MS = 3_600_000;
 
 function endRefused(
   item: TargetItem,
@@ -120,13 +149,20 @@ function endRefused(
   outcome: Extract<CallOutcome, { kind: "rejected" | "retry-later" }>,
   now: number,
 ): TargetItem {
-  const ended = endUncalled(item, { ...attempt, outcome, mayHaveCalled: false }, outcome.kind, outcome.detail, now);
+  const { remedy } = attempt;
+  const refused = { ...attempt, outcome, mayHaveCalled: false };
   if (outcome.kind === "retry-later") {
-    const changed = findAttempt(ended, attempt.id);
-    return changed === undefined ? ended : withAttempt(ended, { ...changed, notBefore: now + outcome.afterMs });
+    const wait = Math.min(Math.max(outcome.afterMs, 0), LONGEST_WAIT_MS);
+    const ended = endUncalled(item, { ...refused, notBefore: now + wait }, "retry-later", outcome.detail, now);
+    return withEntry(ended, now, "attempt", `${remedy}: the vendor asks to wait ${seconds(wait)} (${outcome.detail})`);
   }
-  if (ended.incident === undefined || ended.incident.unavailable.includes(attempt.remedy)) return ended;
-  return { ...ended, incident: { ...ended.incident, unavailable: [...ended.incident.unavailable, attempt.remedy] } };
+  const ended = endUncalled(item, refused, "rejected", outcome.detail, now);
+  if (ended.incident === undefined || ended.incident.unavailable.includes(remedy)) return ended;
+  return withHuman(
+    { ...ended, incident: { ...ended.incident, unavailable: [...ended.incident.unavailable, remedy] } },
+    now,
+    `the vendor refuses ${remedy}: ${outcome.reason} (${outcome.detail})`,
+  );
 }
 
 function endUncalled(
@@ -136,13 +172,25 @@ function endUncalled(
   note: string,
   now: number,
 ): TargetItem {
+  return dropRequest(
+    withAttempt(restoreCooldown(item, attempt), {
+      ...attempt,
+      state,
+      note: shorten(note),
+      endedAt: now,
+      mayHaveCalled: false,
+    }),
+    attempt.id,
+  );
+}
+
+/** Back to the cooldown from before this attempt's claim: only for an attempt that was provably not called. */
+function restoreCooldown(item: TargetItem, attempt: Attempt): TargetItem {
+  if (attempt.claimedAt === undefined) return item;
   const cooldowns = { ...item.cooldowns };
   if (attempt.previousCooldown === undefined) delete cooldowns[attempt.remedy];
   else cooldowns[attempt.remedy] = attempt.previousCooldown;
-  return dropRequest(
-    { ...withAttempt(item, { ...attempt, state, note, endedAt: now, mayHaveCalled: false }), cooldowns },
-    attempt.id,
-  );
+  return { ...item, cooldowns };
 }
 
 /** What the vendor said of accepted work. `unavailable` is no word at all: asked again later, until `followUntil`. */
@@ -163,7 +211,15 @@ export function recordFollow(
       return { ok: false, reason: status.detail };
     case "over":
     case "failed":
-      return { ok: true, item: startVerifying(config, target, item, { ...attempt, note: status.detail }, now) };
+      return {
+        ok: true,
+        item: withEntry(
+          startVerifying(config, target, item, { ...attempt, note: shorten(status.detail) }, now),
+          now,
+          "attempt",
+          `${attempt.remedy}: the vendor's work is ${status.kind === "over" ? "over" : "said to have failed"} (${status.detail})`,
+        ),
+      };
   }
 }
 
@@ -202,10 +258,16 @@ export function giveUpLostCall(config: Config, target: TargetConfig, item: Targe
     why: "runner-lost",
     detail: "the run that called never wrote what came of it",
   };
-  return startVerifying(config, target, item, { ...attempt, outcome }, now);
+  return withEntry(
+    startVerifying(config, target, item, { ...attempt, outcome }, now),
+    now,
+    "attempt",
+    `${attempt.remedy}: the call was begun and never reported; taken as unknown, fresh samples decide`,
+  );
 }
 
-function dropRequest(item: TargetItem, attemptId: string): TargetItem {
+/** The request has been answered by what its attempt has become. */
+export function dropRequest(item: TargetItem, attemptId: string): TargetItem {
   const { [requestKey(attemptId)]: _, ...outbox } = item.outbox;
   return { ...item, outbox };
 }

@@ -1,6 +1,6 @@
-import type { Config, IllKind, MaintenanceWindow, Mode, Remedy, TargetConfig } from "@neuropilot/config";
+import type { Config, IllKind, Mode, Remedy, TargetConfig } from "@neuropilot/config";
 import type { Health } from "./health.ts";
-import { attemptInFlight, type Control, type Incident, isPaused, type TargetItem } from "./item.ts";
+import { attemptInFlight, type Control, type Incident, isPaused, type TargetItem, uncalledInARow } from "./item.ts";
 import { seconds } from "./view.ts";
 import type { Heartbeat } from "./window.ts";
 
@@ -86,15 +86,33 @@ const observe: Guard = ({ target, remedy, world }) =>
     : undefined;
 
 const maintenance: Guard = ({ target, now }) => {
-  const window = openMaintenance(target, now);
-  return window === undefined
+  const open = openMaintenance(target, now);
+  return open === undefined
     ? undefined
-    : { guard: "maintenance", text: `maintenance: ${window.reason}`, until: window.toMs };
+    : { guard: "maintenance", text: `maintenance: ${open.reason}`, until: open.untilMs };
 };
 
-/** Half-open: a window that ends now is over. */
-export function openMaintenance(target: TargetConfig, now: number): MaintenanceWindow | undefined {
-  return target.maintenance.find((window) => window.fromMs <= now && now < window.toMs);
+const DAY_MS = 86_400_000;
+/** The first day of the epoch was a Thursday; 0 is Sunday. */
+const FIRST_WEEKDAY = 4;
+
+/** The maintenance that is on now, if any. Half-open: a window that ends now is over. Weekly windows are in UTC. */
+export function openMaintenance(
+  target: TargetConfig,
+  now: number,
+): { readonly reason: string; readonly untilMs: number } | undefined {
+  const day = Math.floor(now / DAY_MS);
+  for (const window of target.maintenance) {
+    if ("fromMs" in window) {
+      if (window.fromMs <= now && now < window.toMs) return { reason: window.reason, untilMs: window.toMs };
+      continue;
+    }
+    const { weekdays, fromOfDayMs, toOfDayMs, reason } = window;
+    const ofDay = now - day * DAY_MS;
+    if (weekdays.includes((day + FIRST_WEEKDAY) % 7) && fromOfDayMs <= ofDay && ofDay < toOfDayMs)
+      return { reason, untilMs: day * DAY_MS + toOfDayMs };
+  }
+  return undefined;
 }
 
 const inconclusive: Guard = ({ health }) =>
@@ -132,10 +150,20 @@ const inFlight: Guard = ({ item }) => {
     : { guard: "in-flight", text: `${attempt.remedy} ${attempt.id} is ${attempt.state}` };
 };
 
+const FIRST_BACKOFF_MS = 30_000;
+const LONGEST_BACKOFF_MS = 30 * 60_000;
+
 const notBefore: Guard = ({ incident, remedy, now }) => {
-  const last = incident.attempts.findLast((attempt) => attempt.remedy === remedy);
-  if (last?.state !== "retry-later" || last.notBefore === undefined || now >= last.notBefore) return undefined;
-  return { guard: "not-before", text: `the vendor asked to wait: ${last.note ?? ""}`, until: last.notBefore };
+  const uncalled = uncalledInARow(incident, remedy);
+  const last = uncalled.at(-1);
+  if (last === undefined) return undefined;
+  if (last.notBefore !== undefined && now < last.notBefore)
+    return { guard: "not-before", text: `the vendor asked to wait: ${last.note ?? ""}`, until: last.notBefore };
+  // The first is followed at once; a call that cannot be made again and again is asked for ever more rarely.
+  if (uncalled.length < 2 || last.endedAt === undefined) return undefined;
+  const until = last.endedAt + Math.min(FIRST_BACKOFF_MS * 2 ** (uncalled.length - 2), LONGEST_BACKOFF_MS);
+  if (now >= until) return undefined;
+  return { guard: "not-before", text: `${remedy} could not be called ${uncalled.length} times in a row`, until };
 };
 
 const cooldown: Guard = ({ config, item, remedy, now }) => {
@@ -170,14 +198,15 @@ const fleetBudget: Guard = ({ config, world, now }) => {
   };
 };
 
-/** Much of the fleet turned ill at once: more likely something shared, or us. */
-export const fleetUnhealthy: Guard = ({ config, world, now }) => {
+/** Much of the fleet turned ill at about the time this target did, and still is: more likely something shared, or us. */
+export const fleetUnhealthy: Guard = ({ config, world, incident, now }) => {
   const { share, minTargets, withinMs } = config.fleetGuard;
   const byVantage = new Map<string, { ill: number; total: number }>();
   for (const beat of world.heartbeats) {
     if (beat.at < now - withinMs) continue;
     const sum = byVantage.get(beat.vantage) ?? { ill: 0, total: 0 };
-    byVantage.set(beat.vantage, { ill: sum.ill + beat.ill, total: sum.total + beat.total });
+    const ill = beat.illSince?.filter((since) => Math.abs(since - incident.openedAt) <= withinMs).length ?? beat.ill;
+    byVantage.set(beat.vantage, { ill: sum.ill + ill, total: sum.total + beat.total });
   }
   for (const [vantage, { ill, total }] of byVantage)
     if (ill >= minTargets && ill >= share * total)

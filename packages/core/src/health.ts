@@ -129,19 +129,27 @@ function pooledFailing(
   const { rate, windowMs, minSamples, minFailures } = target.rules.failing;
   let all = 0;
   let failures = 0;
+  let runs = 0;
   let from = now;
   const seenFrom = new Set<string>();
-  for (const sight of heard)
+  for (const sight of heard) {
+    let inRun = false;
     for (const sample of sight.samples) {
       if (!counts(sample) || sample.startedAt < evidenceFrom || sample.startedAt <= now - windowMs) continue;
       all++;
-      if (meaningOf(sample.outcome) !== "ill") continue;
+      const failed = meaningOf(sample.outcome) === "ill";
+      if (failed && !inRun) runs++;
+      inRun = failed;
+      if (!failed) continue;
       failures++;
       seenFrom.add(sight.vantage);
       from = Math.min(from, sample.startedAt);
     }
+  }
   if (all < minSamples || failures < minFailures || failures <= rate * all) return undefined;
   if (seenFrom.size < Math.min(2, config.vantages.length)) return undefined;
+  // One unbroken run per vantage is an outage, not a rate: it is over by itself, or the rule for `down` decides.
+  if (runs <= seenFrom.size) return undefined;
   return {
     state: "failing",
     why: `${failures} of ${all} requests failed within ${Math.round(windowMs / 1000)} s`,

@@ -92,6 +92,9 @@ export interface Incident {
   readonly ladderEnded: boolean;
   readonly wouldHave: readonly { readonly remedy: Remedy; readonly at: number }[];
   readonly lastRefusal?: { readonly guard: string; readonly text: string; readonly at: number };
+  /** What people have been told once in this incident and need not hear again when it comes and goes. */
+  readonly said?: readonly string[];
+  readonly acknowledged?: { readonly by: string; readonly at: number };
   readonly endedAt?: number;
   readonly end?: "healed" | "recovered" | "target-removed";
 }
@@ -128,6 +131,8 @@ export interface TargetItem {
   readonly evidenceFrom: number;
   readonly incidents: number;
   readonly tokens: number;
+  /** When the last incident closed: where a healthy stretch begins. */
+  readonly wellSince?: number;
   readonly incident?: Incident;
   /** Closed, waiting to be copied out. */
   readonly closed: readonly Incident[];
@@ -184,6 +189,26 @@ export function attemptInFlight(item: TargetItem): Attempt | undefined {
 
 export function findAttempt(item: TargetItem, attemptId: string): Attempt | undefined {
   return item.incident?.attempts.find((attempt) => attempt.id === attemptId);
+}
+
+/** Attempts that were never called and are kept for people; what was called is always kept, and the ladder bounds it. */
+const KEEP_UNCALLED = 12;
+
+/** Adds an attempt, forgetting the oldest of those that were never called: an incident may last for weeks. */
+export function withNewAttempt(incident: Incident, attempt: Attempt): Incident {
+  const others = incident.attempts.filter((other) => other.id !== attempt.id);
+  const uncalled = others.filter((other) => !other.mayHaveCalled && other.state !== "denied" && !isInFlight(other));
+  const forgotten = new Set(uncalled.slice(0, Math.max(0, uncalled.length - KEEP_UNCALLED)).map((other) => other.id));
+  return { ...incident, attempts: [...others.filter((other) => !forgotten.has(other.id)), attempt] };
+}
+
+/** How many attempts of a remedy at the incident's site ended without a call since the last that was called, newest last. */
+export function uncalledInARow(incident: Incident, remedy: Remedy): readonly Attempt[] {
+  const own = incident.attempts.filter(
+    (attempt) => attempt.remedy === remedy && attempt.site === incident.site && !isInFlight(attempt),
+  );
+  const called = own.findLastIndex((attempt) => attempt.state !== "abandoned" && attempt.state !== "retry-later");
+  return own.slice(called + 1);
 }
 
 /** Replaces one attempt of the open incident; an id that is not there changes nothing. */

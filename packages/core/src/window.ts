@@ -9,6 +9,8 @@ export interface SiteWindow {
   readonly since: number;
   /** Scheduled time of the tick that last looked at it, epoch milliseconds. */
   readonly tick: number;
+  /** Another vantage had a bad sample: looked at as closely until then, or there are too few samples to tell an error rate. */
+  readonly suspectUntil?: number;
 }
 
 /** One vantage's shard: written on condition of an older tick, so that of two runs of a tick only one counts. */
@@ -37,6 +39,10 @@ export interface Heartbeat {
   /** Targets of this shard that turned ill within the fleet guard's time, and how many the shard has. */
   readonly ill: number;
   readonly total: number;
+  /** For every target of this shard that is ill now: since when, epoch milliseconds. */
+  readonly illSince?: readonly number[];
+  /** Sites (`target/site`) that looked bad from here lately: the other vantages look more closely too. */
+  readonly suspects?: readonly string[];
 }
 
 const KEEP_MS = 10 * 60_000;
@@ -47,9 +53,12 @@ export function siteKey(targetId: string, siteId: string): string {
   return `${targetId}/${siteId}`;
 }
 
-/** Adds samples and forgets what is too old or too much. */
+/** Adds samples, the oldest first whatever our clock has done, and forgets what is too old or too much. */
 export function appendSamples(samples: readonly Sample[], added: readonly Sample[], now: number): readonly Sample[] {
-  return [...samples, ...added].filter((sample) => sample.startedAt > now - KEEP_MS).slice(-KEEP_SAMPLES);
+  return [...samples, ...added]
+    .filter((sample) => sample.startedAt > now - KEEP_MS)
+    .sort((a, b) => a.startedAt - b.startedAt)
+    .slice(-KEEP_SAMPLES);
 }
 
 /** Whether a sample says anything about the target: not tainted, and not our own machine's failure. */
@@ -98,13 +107,14 @@ export function isSuspicious(samples: readonly Sample[], target: TargetConfig, n
   );
 }
 
-/** Samples a tick while suspicious: enough for 24 pooled in the failing window, over all vantages. */
-export function samplesPerSuspiciousTick(config: Config, target: TargetConfig): number {
+/** Samples a tick while suspicious: enough for 24 pooled in the failing window, over all vantages that are at work. */
+export function samplesPerSuspiciousTick(
+  config: Config,
+  target: TargetConfig,
+  atWork = config.vantages.length,
+): number {
   const pooled = target.rules.failing.minSamples * 1.2;
-  return Math.max(
-    1,
-    Math.ceil((pooled * config.intervalMs) / (target.rules.failing.windowMs * config.vantages.length)),
-  );
+  return Math.max(1, Math.ceil((pooled * config.intervalMs) / (target.rules.failing.windowMs * Math.max(1, atWork))));
 }
 
 /** How old a view may be and still be fresh: one and a half ticks (90 s at 60 s). */

@@ -44,6 +44,9 @@ async function putChunk(client: EventBridgeClient, busName: string, chunk: reado
       }),
     );
     if ((answer.FailedEntryCount ?? 0) === 0) return [];
+    // Without one answer per entry nobody knows which failed: all count as failed, and doubles do no harm.
+    if (answer.Entries?.length !== chunk.length)
+      return chunk.map((event) => ({ event, reason: "the bus refused entries and did not say which" }));
     return chunk.flatMap((event, index) => {
       const code = answer.Entries?.[index]?.ErrorCode;
       return code === undefined ? [] : [{ event, reason: `${code}: ${answer.Entries?.[index]?.ErrorMessage ?? ""}` }];

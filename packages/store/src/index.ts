@@ -1,3 +1,4 @@
+export * from "./definition.ts";
 export * from "./dynamo.ts";
 export * from "./memory.ts";
 export * from "./samples.ts";

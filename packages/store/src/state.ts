@@ -23,8 +23,8 @@ export interface Delivery {
 }
 
 const MAX_CONFLICTS = 20;
-/** Budget entries older than this are forgotten; every budget's window is shorter. */
-const BUDGET_KEEP_MS = 86_400_000;
+/** An item may have 400 KB: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html */
+const MAX_WINDOW_BYTES = 300_000;
 
 /** The state of everything, in the table's words. All reads are consistent. */
 export interface State {
@@ -43,12 +43,15 @@ export interface State {
   /** On condition of an older tick, or of an older step of the same run's tick. */
   writeWindow(window: WindowItem): Promise<Written>;
   readHeartbeats(): Promise<Heartbeat[]>;
+  readHeartbeat(vantage: string, shard: string): Promise<Heartbeat | undefined>;
   writeHeartbeat(heartbeat: Heartbeat): Promise<void>;
   readControl(scope: string): Promise<Control>;
   updateControl(scope: string, change: (control: Control) => Control): Promise<Control>;
   readBudget(scope: string): Promise<Budget>;
   /** Takes a unit for an attempt unless the limit is reached; for the same attempt it takes one however often it is asked. */
   takeBudget(scope: string, attempt: string, limit: { max: number; perMs: number }, now: number): Promise<boolean>;
+  /** Gives an attempt's unit back, once it is certain that nothing was called. */
+  returnBudget(scope: string, attempt: string): Promise<void>;
   archiveIncident(incident: Incident): Promise<void>;
   readArchivedIncident(id: string): Promise<Incident | undefined>;
   /** Ids of archived incidents of a target, the newest last. */
@@ -120,25 +123,28 @@ export function createState(table: Table): State {
     readWindow: (vantage, shard) => read(windowKey(vantage, shard), windowOf),
     async writeWindow(window) {
       const key = windowKey(window.vantage, window.shard);
-      const row = await table.get(key);
-      const present = row === undefined ? undefined : windowOf(row);
-      const newer = present === undefined || window.tick > present.tick;
-      const next =
-        present !== undefined &&
-        window.tick === present.tick &&
-        window.run === present.run &&
-        window.step > present.step;
-      if (!newer && !next) return "refused";
-      return table.put(
-        { ...key, version: (row?.version ?? 0) + 1, tick: window.tick, body: packWindow(window) },
-        row === undefined ? { kind: "absent" } : { kind: "version-is", version: row.version },
-      );
+      for (let round = 0; round < MAX_CONFLICTS; round++) {
+        const row = await table.get(key);
+        const present = row === undefined ? undefined : parseBody<Pick<WindowItem, "tick" | "run" | "step">>(row);
+        const own = present !== undefined && window.tick === present.tick && window.run === present.run;
+        // An answer that was lost after a successful write looks like a conflict: what is in it counts as written.
+        if (own && window.step === present.step) return "written";
+        const newer = present === undefined || window.tick > present.tick;
+        if (!newer && !(own && window.step > present.step)) return "refused";
+        const written = await table.put(
+          { ...key, version: (row?.version ?? 0) + 1, tick: window.tick, body: packWindow(window) },
+          row === undefined ? { kind: "absent" } : { kind: "version-is", version: row.version },
+        );
+        if (written === "written") return "written";
+      }
+      return "refused";
     },
     async readHeartbeats() {
       return (await table.query("VANTAGES")).map((row) => parseBody<Heartbeat>(row));
     },
+    readHeartbeat: (vantage, shard) => read(heartbeatKey(vantage, shard), parseBody<Heartbeat>),
     async writeHeartbeat(heartbeat) {
-      const key = { pk: "VANTAGES", sk: `${heartbeat.vantage}#${heartbeat.shard}` };
+      const key = heartbeatKey(heartbeat.vantage, heartbeat.shard);
       await change<Heartbeat>(key, parseBody, (present) =>
         present !== undefined && present.at > heartbeat.at ? undefined : heartbeat,
       );
@@ -155,14 +161,21 @@ export function createState(table: Table): State {
     async takeBudget(scope, attempt, limit, now) {
       let taken = false;
       await change<Budget>(budgetKey(scope), parseBody, (present) => {
-        const kept = Object.fromEntries(Object.entries(present ?? {}).filter(([, at]) => at > now - BUDGET_KEEP_MS));
-        taken = kept[attempt] !== undefined;
+        taken = present?.[attempt] !== undefined;
         if (taken) return undefined;
-        if (Object.values(kept).filter((at) => at > now - limit.perMs).length >= limit.max) return undefined;
+        const kept = Object.fromEntries(Object.entries(present ?? {}).filter(([, at]) => at > now - limit.perMs));
+        if (Object.keys(kept).length >= limit.max) return undefined;
         taken = true;
         return { ...kept, [attempt]: now };
       });
       return taken;
+    },
+    async returnBudget(scope, attempt) {
+      await change<Budget>(budgetKey(scope), parseBody, (present) => {
+        if (present?.[attempt] === undefined) return undefined;
+        const { [attempt]: _, ...rest } = present;
+        return rest;
+      });
     },
     async archiveIncident(incident) {
       const number = incident.id.slice(incident.id.lastIndexOf("_") + 1).padStart(8, "0");
@@ -203,6 +216,7 @@ export function createState(table: Table): State {
 
 const targetKey = (target: string): Key => ({ pk: `TARGET#${target}`, sk: "STATE" });
 const windowKey = (vantage: string, shard: string): Key => ({ pk: `WINDOW#${vantage}`, sk: shard });
+const heartbeatKey = (vantage: string, shard: string): Key => ({ pk: "VANTAGES", sk: `${vantage}#${shard}` });
 const controlKey = (scope: string): Key => ({ pk: "CONTROL", sk: scope });
 const budgetKey = (scope: string): Key => ({ pk: "BUDGET", sk: scope });
 const deliveryKey = (incident: string, channel: string): Key => ({ pk: `DELIVERY#${incident}`, sk: channel });
@@ -224,11 +238,18 @@ function deliveryOf(row: Row): Delivery {
   return { ...parseBody<Delivery>(row), version: row.version };
 }
 
+/** Many sites of one shard in trouble at once must still fit: then each keeps fewer samples, the newest. */
 function packWindow(window: WindowItem): string {
-  const sites = Object.fromEntries(
-    Object.entries(window.sites).map(([key, site]) => [key, { ...site, samples: packSamples(site.samples) }]),
-  );
-  return JSON.stringify({ ...window, sites });
+  for (let most = Number.POSITIVE_INFINITY; ; most = Math.min(most, 320) / 2) {
+    const sites = Object.fromEntries(
+      Object.entries(window.sites).map(([key, site]) => [
+        key,
+        { ...site, samples: packSamples(most < 320 ? site.samples.slice(-most) : site.samples) },
+      ]),
+    );
+    const body = JSON.stringify({ ...window, sites });
+    if (Buffer.byteLength(body) <= MAX_WINDOW_BYTES || most <= 10) return body;
+  }
 }
 
 function windowOf(row: Row): WindowItem {

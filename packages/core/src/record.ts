@@ -1,0 +1,141 @@
+import type { TargetConfig } from "@neuropilot/config";
+import { type Budget, spent } from "./guards.ts";
+import type { TargetItem } from "./item.ts";
+import { packSamples, unpackSamples } from "./packed.ts";
+import type { Input, Policy, Scene, SeenWorld } from "./scene.ts";
+import { type Heartbeat, siteKey, type WindowItem } from "./window.ts";
+
+/** A decision's record holds what it looked at; beyond this many bytes only the newest samples of each window. */
+const MAX_BYTES = 60_000;
+const FEW_SAMPLES = 40;
+
+/** What a decision was made from: enough to make it again. */
+export interface DecisionRecord {
+  readonly kind: "decision";
+  readonly now: number;
+  readonly input: Input;
+  readonly because: readonly string[];
+  /** The attempts' states and the like after it, to compare a replay with. */
+  readonly state: string;
+  /** The item before it, without what deciding never reads (timeline, archives, audit). */
+  readonly item: TargetItem;
+  readonly world: SeenWorld;
+}
+
+/** One step that a remedy took: written before a call, and after it. */
+export interface StepRecord {
+  readonly kind: "step";
+  readonly now: number;
+  readonly attempt: string;
+  readonly state: string;
+  readonly run?: string;
+}
+
+/** The record as text, bounded: windows of this target only, the rest of the fleet as sums. */
+export function writeDecision(
+  { policy, world, now }: Scene,
+  before: TargetItem,
+  rest: Pick<DecisionRecord, "input" | "because" | "state">,
+): string {
+  const write = (most?: number) =>
+    JSON.stringify({
+      kind: "decision",
+      now,
+      ...rest,
+      item: withoutHistory(before),
+      world: {
+        ...world,
+        budget: {
+          target: within(world.budget.target, policy.target.budget.perMs, now),
+          fleet: within(world.budget.fleet, policy.config.fleetBudget.perMs, now),
+        },
+        heartbeats: sumOthers(policy, world, now),
+        windows: world.windows.map((window) => packWindow(window, policy.target, most)),
+      },
+    });
+  const whole = write();
+  return whole.length <= MAX_BYTES ? whole : write(FEW_SAMPLES);
+}
+
+/** Reads a decision's record back. Throws for a body that `writeDecision` has not written. */
+export function readDecision(body: string): DecisionRecord {
+  const value: unknown = JSON.parse(body);
+  if (!isDecision(value)) throw new Error("this audit entry is not a decision's record");
+  const { world } = value;
+  return { ...value, world: { ...world, windows: world.windows.map(unpackWindow) } };
+}
+
+type Packed = Omit<DecisionRecord, "world"> & {
+  readonly world: Omit<SeenWorld, "windows"> & { readonly windows: readonly PackedWindow[] };
+};
+type PackedWindow = Omit<WindowItem, "sites"> & {
+  readonly sites: Readonly<Record<string, { samples: string; view: string; since: number; tick: number }>>;
+};
+
+/** The audit chain's hash vouches for the rest: what is found under this word is what was written. */
+function isDecision(value: unknown): value is Packed {
+  return typeof value === "object" && value !== null && "kind" in value && value.kind === "decision";
+}
+
+function withoutHistory(item: TargetItem): TargetItem {
+  const { incident } = item;
+  return {
+    ...item,
+    closed: [],
+    audit: { ...item.audit, pending: [] },
+    ...(incident === undefined ? {} : { incident: { ...incident, timeline: [] } }),
+  };
+}
+
+function within(budget: Budget, perMs: number, now: number): Budget {
+  return spent(budget, perMs, now) === 0
+    ? {}
+    : Object.fromEntries(Object.entries(budget).filter(([, at]) => at > now - perMs));
+}
+
+/** The fleet guard adds up over a vantage's shards, so the other shards' sum does as well as their heartbeats. */
+function sumOthers({ config, target }: Policy, world: SeenWorld, now: number): readonly Heartbeat[] {
+  const key = (window: { vantage: string; shard: string }) => `${window.vantage}#${window.shard}`;
+  const own = new Set(
+    world.windows.filter((window) => target.sites.some(({ id }) => window.sites[siteKey(target.id, id)])).map(key),
+  );
+  const others = new Map<string, Heartbeat>();
+  for (const beat of world.heartbeats) {
+    if (own.has(key(beat)) || beat.at < now - config.fleetGuard.withinMs) continue;
+    const sum = others.get(beat.vantage);
+    others.set(beat.vantage, {
+      ...beat,
+      shard: "others",
+      at: Math.min(beat.at, sum?.at ?? beat.at),
+      ill: beat.ill + (sum?.ill ?? 0),
+      total: beat.total + (sum?.total ?? 0),
+      illSince: [...(sum?.illSince ?? []), ...(beat.illSince ?? [])].slice(0, 200),
+    });
+  }
+  return [...world.heartbeats.filter((beat) => own.has(key(beat))), ...others.values()];
+}
+
+function packWindow(window: WindowItem, target: TargetConfig, most: number | undefined): PackedWindow {
+  const sites = target.sites.flatMap(({ id }) => {
+    const site = window.sites[siteKey(target.id, id)];
+    if (site === undefined) return [];
+    const samples = most === undefined ? site.samples : site.samples.slice(-most);
+    return [[siteKey(target.id, id), { ...site, samples: packSamples(samples) }] as const];
+  });
+  return { ...window, sites: Object.fromEntries(sites) };
+}
+
+function unpackWindow(window: PackedWindow): WindowItem {
+  const sites = Object.entries(window.sites).map(
+    ([key, site]) => [key, { ...site, samples: unpackSamples(site.samples) }] as const,
+  );
+  return { ...window, sites: Object.fromEntries(sites) };
+}
+
+/** What a replay must come to again: which incident, how it stands, and every attempt's state. */
+export function stateOf(item: TargetItem): string {
+  const { incident } = item;
+  const attempts = incident?.attempts.map((attempt) => `${attempt.id}=${attempt.state}`) ?? [];
+  const closed = item.closed.map(({ id, end }) => `${id}=${end ?? ""}`);
+  return [incident?.id, incident?.kind, incident?.seq, ...attempts, ...closed].join(" ");
+}

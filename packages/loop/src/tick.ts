@@ -1,0 +1,418 @@
+import { type TargetConfig, targetsOfShard } from "@neuropilot/config";
+import {
+  appendSamples,
+  conclude,
+  isBad,
+  isIll,
+  isSlow,
+  isSuspicious,
+  type Sample,
+  type SiteWindow,
+  samplesPerSuspiciousTick,
+  siteKey,
+  type View,
+  type WindowItem,
+} from "@neuropilot/core";
+import { healthObserved } from "@neuropilot/events";
+import type { Prober, ProbeSession } from "@neuropilot/probe";
+import { TableUnavailable } from "@neuropilot/store";
+import type { Deps } from "./deps.ts";
+
+export interface TickRequest {
+  readonly vantage: string;
+  readonly shard: string;
+  /** The scheduled time, epoch milliseconds: of two runs of a tick only one counts. */
+  readonly tick: number;
+  /** Another vantage's first suspicion: look at this site only. */
+  readonly only?: { readonly target: string; readonly site: string };
+}
+
+export interface TickReport {
+  readonly kind: "done" | "superseded" | "not-needed";
+  readonly samples: number;
+  readonly attention: number;
+}
+
+/** The share of the interval that a tick may take: 50 s of 60 s. */
+const TICK_SHARE = 50 / 60;
+/** A probe function may run for 60 s: a sample that could not time out before this is not begun. */
+const END_MS = 57_000;
+
+interface Watched {
+  readonly target: TargetConfig;
+  readonly site: string;
+  readonly url: string;
+  readonly key: string;
+  window: SiteWindow;
+  /** Suspicious before this tick began, by its own samples. */
+  readonly wasSuspicious: boolean;
+}
+
+/**
+ * One tick of one vantage's shard: a fresh sample of every site, more of those that are suspicious, re-probing of those that
+ * just failed, within the tick's time. Writes the window, then wakes decide for what needs attention.
+ */
+export async function runTick(deps: Deps, prober: Prober, request: TickRequest): Promise<TickReport> {
+  const run = new TickRun(deps, prober, request);
+  return run.go();
+}
+
+class TickRun {
+  readonly #deps: Deps;
+  readonly #prober: Prober;
+  readonly #request: TickRequest;
+  readonly #id: string;
+  readonly #deadline: number;
+  /** Further samples must be able to time out before this, so that the window is written before the function's own end. */
+  readonly #end: number;
+  readonly #slots: Slots;
+  #sites: Watched[] = [];
+  #carried: Readonly<Record<string, SiteWindow>> = {};
+  /** The window's tick: writes are on condition of an older one. */
+  #fence = 0;
+  /** Vantages that look at this shard now, this one among them. */
+  #atWork: number;
+  #step = 0;
+  #samples = 0;
+  #attention = 0;
+  #superseded = false;
+  #controls = { answered: 0, total: 0 };
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps, prober: Prober, request: TickRequest) {
+    this.#deps = deps;
+    this.#prober = prober;
+    this.#request = { ...request, tick: Math.floor(request.tick) };
+    this.#id = deps.newId("run_");
+    this.#atWork = deps.config.vantages.length;
+    this.#deadline = deps.clock() + deps.config.intervalMs * TICK_SHARE;
+    this.#end = deps.clock() + END_MS;
+    this.#slots = new Slots(deps.config.probe.concurrency);
+  }
+
+  async go(): Promise<TickReport> {
+    const { state, clock } = this.#deps;
+    const { vantage, shard, tick, only } = this.#request;
+    const before = await state.readWindow(vantage, shard);
+    if (only !== undefined && before !== undefined && this.#stillRunning(before)) return this.#report("not-needed");
+    // A look at one site must not stand in the way of the whole shard's next tick, whichever comes first.
+    this.#fence = only === undefined ? tick : (before?.tick ?? 0) + 1;
+    if (before !== undefined && before.tick >= this.#fence) return this.#report("superseded");
+    this.#sites = this.#watch(before, only === undefined ? await this.#suspectedElsewhere() : new Set());
+    this.#carried = before?.sites ?? {};
+    if (this.#sites.length === 0) return this.#report("not-needed");
+    // One site's trouble with the table must neither stop the others nor leave them running on their own.
+    const bug = await this.#settle([this.#checkControls(), ...this.#sites.map((site) => this.#watchSite(site))]);
+    await this.#flush(true);
+    if (bug !== undefined) throw bug;
+    if (this.#superseded) return this.#report("superseded");
+    const needing = this.#sites.filter(
+      (site) => site.window.view !== "healthy" || isWatchedClosely(site.window, site.target, clock()),
+    );
+    await this.#wake(needing, false);
+    return this.#report("done");
+  }
+
+  /** Waits for all; answers the first error that is not the table's, which is a bug and must not pass in silence. */
+  async #settle(work: readonly Promise<void>[]): Promise<unknown> {
+    let bug: unknown;
+    for (const result of await Promise.allSettled(work)) {
+      if (result.status === "fulfilled") continue;
+      if (!(result.reason instanceof TableUnavailable)) bug ??= result.reason;
+      this.#deps.log("warn", "tick-disturbed", {
+        vantage: this.#request.vantage,
+        reason: result.reason instanceof Error ? result.reason.message : String(result.reason),
+        next: "the window is written at the end of the tick",
+      });
+    }
+    return bug;
+  }
+
+  #report(kind: TickReport["kind"]): TickReport {
+    return { kind, samples: this.#samples, attention: this.#attention };
+  }
+
+  #stillRunning(before: WindowItem): boolean {
+    return !before.ended && this.#deps.clock() - before.at < this.#deps.config.intervalMs;
+  }
+
+  /** Sites that another vantage has lately seen bad: an error rate shows only in the samples of all together. */
+  async #suspectedElsewhere(): Promise<ReadonlySet<string>> {
+    const { config, state, clock } = this.#deps;
+    const { vantage, shard } = this.#request;
+    const others = config.vantages.filter((other) => other !== vantage);
+    const beats = await Promise.all(others.map((other) => state.readHeartbeat(other, shard)));
+    const fresh = beats.filter((beat) => beat !== undefined && beat.at > clock() - 2 * config.intervalMs);
+    this.#atWork = fresh.length + 1;
+    return new Set(fresh.flatMap((beat) => beat?.suspects ?? []));
+  }
+
+  #watch(before: WindowItem | undefined, suspects: ReadonlySet<string>): Watched[] {
+    const { only, shard } = this.#request;
+    const { config, clock } = this.#deps;
+    return targetsOfShard(config, shard).flatMap((target) =>
+      target.sites
+        .filter((site) => only === undefined || (only.target === target.id && only.site === site.id))
+        .map((site) => {
+          const key = siteKey(target.id, site.id);
+          const held = before?.sites[key] ?? { samples: [], view: "suspect", since: clock(), tick: 0 };
+          const now = clock();
+          return {
+            target,
+            site: site.id,
+            url: site.url,
+            key,
+            // Until the next tick, which sees by itself whether another vantage still suspects it.
+            window: suspects.has(key) || only !== undefined ? { ...held, suspectUntil: now + config.intervalMs } : held,
+            wasSuspicious: isSuspicious(held.samples, target, now),
+          };
+        })
+        .filter((site) => only === undefined || !site.wasSuspicious),
+    );
+  }
+
+  async #watchSite(site: Watched): Promise<void> {
+    const { config, clock, sleep } = this.#deps;
+    const { rules } = site.target;
+    const session = this.#prober.open({ ...site.target, url: site.url });
+    let taken = 0;
+    let announced = false;
+    try {
+      for (;;) {
+        if (taken > 0 && clock() + site.target.timeoutMs > this.#end) return;
+        await this.#take(site, session);
+        taken++;
+        if (this.#superseded) return;
+        const last = site.window.samples.at(-1);
+        if (last === undefined) return;
+        const troubled = isBad(last) || isSlow(last, rules.slow.thresholdMs);
+        const first = troubled && !site.wasSuspicious && !announced;
+        const turned = this.#conclude(site);
+        if (first || (turned && isIll(viewOf(site)))) {
+          announced = true;
+          await this.#checkControls();
+          await this.#flush(false);
+          await this.#wake([site], first);
+        }
+        const wanted = isWatchedClosely(site.window, site.target, clock())
+          ? samplesPerSuspiciousTick(config, site.target, this.#atWork)
+          : 1;
+        const probing = isBad(last) && !isIll(viewOf(site));
+        if (taken >= wanted && !probing) return;
+        const left = this.#deadline - clock();
+        const pause = probing
+          ? rules.down.reprobeMs
+          : Math.min(rules.down.reprobeMs, left / Math.max(1, wanted - taken + 1));
+        if (pause >= left) return;
+        await sleep(pause);
+      }
+    } finally {
+      session.close();
+    }
+  }
+
+  /** One sample under the bound on concurrency; what the tick's time does not reach is left out, which reads as not seen. */
+  async #take(site: Watched, session: ProbeSession): Promise<void> {
+    const { clock } = this.#deps;
+    await this.#slots.enter();
+    try {
+      if (clock() >= this.#deadline) return;
+      const sample = await session.sample();
+      this.#samples++;
+      this.#add(site, sample);
+    } finally {
+      this.#slots.leave();
+    }
+  }
+
+  #add(site: Watched, sample: Sample): void {
+    const { clock } = this.#deps;
+    site.window = {
+      ...site.window,
+      tick: this.#request.tick,
+      samples: appendSamples(site.window.samples, [sample], clock()),
+    };
+  }
+
+  /** Renews the view; answers whether it is another than before. */
+  #conclude(site: Watched): boolean {
+    const { config, clock } = this.#deps;
+    const { view } = conclude(
+      config,
+      site.target,
+      { samples: site.window.samples, tick: this.#request.tick, evidenceFrom: 0 },
+      clock(),
+    );
+    if (view === site.window.view) return false;
+    site.window = { ...site.window, view, since: clock() };
+    return true;
+  }
+
+  /** Well-known endpoints: when they fail as well, it is us. */
+  async #checkControls(): Promise<void> {
+    const { config } = this.#deps;
+    const { endpoints, allowPrivate, timeoutMs } = config.controls;
+    const samples = await Promise.all(
+      endpoints.map(async (endpoint) => {
+        const session = this.#prober.open(controlRequest(endpoint.url, allowPrivate, timeoutMs));
+        try {
+          return await session.sample();
+        } finally {
+          session.close();
+        }
+      }),
+    );
+    // Any answer shows that our own network works; a control is not judged.
+    const answered = samples.filter((sample) => sample.status > 0).length;
+    this.#controls = { answered, total: endpoints.length };
+    await this.#beat();
+  }
+
+  async #beat(): Promise<void> {
+    const { config, state, clock } = this.#deps;
+    const { vantage, shard, tick } = this.#request;
+    const now = clock();
+    const since = new Map<string, number>();
+    const suspects: string[] = [];
+    const held = { ...this.#carried, ...Object.fromEntries(this.#sites.map((site) => [site.key, site.window])) };
+    for (const target of targetsOfShard(config, shard))
+      for (const site of target.sites) {
+        const key = siteKey(target.id, site.id);
+        const window = held[key];
+        if (window === undefined) continue;
+        if (isSuspicious(window.samples, target, now)) suspects.push(key);
+        if (isIll(asView(window.view)))
+          since.set(target.id, Math.min(window.since, since.get(target.id) ?? window.since));
+      }
+    const illSince = [...since.values()];
+    const ill = illSince.filter((at) => at > now - config.fleetGuard.withinMs).length;
+    const total = targetsOfShard(config, shard).length;
+    await state.writeHeartbeat({
+      vantage,
+      shard,
+      tick,
+      at: now,
+      controls: this.#controls,
+      ill,
+      total,
+      illSince,
+      suspects,
+    });
+  }
+
+  /** Writes are one after another: each is a step of this run's tick. */
+  async #flush(ended: boolean): Promise<void> {
+    const next = this.#writing.then(() => this.#write(ended));
+    this.#writing = next.catch(() => undefined);
+    return next;
+  }
+
+  async #write(ended: boolean): Promise<void> {
+    if (this.#superseded) return;
+    const { state, clock } = this.#deps;
+    const { vantage, shard } = this.#request;
+    for (const site of this.#sites) this.#conclude(site);
+    const own = Object.fromEntries(this.#sites.map((site) => [site.key, site.window]));
+    const known = new Set(
+      targetsOfShard(this.#deps.config, shard).flatMap((target) =>
+        target.sites.map((site) => siteKey(target.id, site.id)),
+      ),
+    );
+    const carried = Object.fromEntries(Object.entries(this.#carried).filter(([key]) => known.has(key)));
+    this.#step++;
+    const window: WindowItem = {
+      vantage,
+      shard,
+      tick: this.#fence,
+      step: this.#step,
+      run: this.#id,
+      at: clock(),
+      ended,
+      sites: { ...carried, ...own },
+    };
+    if ((await state.writeWindow(window)) === "refused") this.#superseded = true;
+    else if (ended) await this.#beat();
+  }
+
+  async #wake(sites: readonly Watched[], first: boolean): Promise<void> {
+    if (sites.length === 0 || this.#superseded) return;
+    const { publish, newId, clock, log } = this.#deps;
+    const { vantage, tick } = this.#request;
+    this.#attention += sites.length;
+    const report = await publish(
+      sites.map((site) =>
+        healthObserved.entry({
+          v: 1,
+          id: newId("evt_"),
+          at: clock(),
+          target: site.target.id,
+          cause: this.#id,
+          hops: 0,
+          vantage,
+          site: site.site,
+          tick,
+          view: site.window.view,
+          first,
+        }),
+      ),
+    );
+    for (const { reason } of report.failed)
+      log("warn", "publish-refused", { vantage, reason, next: "reconcile looks within its minute" });
+  }
+}
+
+function isWatchedClosely(window: SiteWindow, target: TargetConfig, now: number): boolean {
+  return isSuspicious(window.samples, target, now) || (window.suspectUntil ?? 0) > now;
+}
+
+function viewOf(site: Watched): View {
+  return asView(site.window.view);
+}
+
+/** Views are written by this file from `conclude` only; an unknown word of a later version reads as `suspect`. */
+function asView(view: string): View {
+  const known: readonly string[] = KNOWN_VIEWS;
+  return known.includes(view) ? (view as View) : "suspect";
+}
+
+const KNOWN_VIEWS = [
+  "healthy",
+  "suspect",
+  "inconclusive",
+  "expiring",
+  "blocked",
+  "misconfigured",
+  "lagging",
+  "loaded",
+  "slow",
+  "failing",
+  "down",
+] as const satisfies readonly View[];
+
+function controlRequest(url: string, allowPrivate: boolean, timeoutMs: number): Parameters<Prober["open"]>[0] {
+  return { url, method: "GET", headers: {}, timeoutMs, redirects: 0, allowPrivate, bodyCapBytes: 4096, expect: [] };
+}
+
+/** At most so many at once, the rest in order. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async enter(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}
