@@ -1,0 +1,192 @@
+import { homedir, userInfo } from "node:os";
+import { join } from "node:path";
+import { parseDuration } from "@neuropilot/config/define";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { DEFAULT_CONFIG } from "./config-file.ts";
+import { answer, pause, resume } from "./control.ts";
+import { drill } from "./drill.ts";
+import { CommandFailed, EXIT } from "./exit-codes.ts";
+import { incidents } from "./incidents.ts";
+import { status } from "./status.ts";
+import { processTerminal } from "./terminal.ts";
+import { up } from "./up.ts";
+import { validate } from "./validate.ts";
+
+const terminal = processTerminal();
+const DEFAULT_DATA = ".neuropilot";
+
+function duration(text: string): number {
+  const parsed = parseDuration(text);
+  if (parsed.ok && parsed.value > 0) return parsed.value;
+  throw new InvalidArgumentError('Say it as "30s", "10m" or "2h".');
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  // The table and the bus take two neighbours.
+  if (Number.isInteger(value) && value >= 0 && value <= 65_534) return value;
+  throw new InvalidArgumentError("A port is a whole number from 0 (any free one) to 65534.");
+}
+
+function somebody(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return homedir();
+  }
+}
+
+const data = () => new Option("--data <folder>", "where its state lives").default(DEFAULT_DATA).env("NEUROPILOT_DATA");
+const json = () => new Option("--json", "print JSON of a documented, stable shape").default(false);
+const by = () => new Option("--by <name>", "who says so, for the record").default(somebody());
+
+const program = new Command("neuropilot")
+  .description(
+    "Watches your services, heals them through the platforms' own APIs, proves that it helped, and tells you once.",
+  )
+  .version("0.1.0")
+  .showSuggestionAfterError(true)
+  .showHelpAfterError("(--help shows what there is)")
+  .configureHelp({ helpWidth: 110 })
+  .exitOverride();
+
+/** Ends with the command's own code, so that scripts can use it. */
+function ending(code: number): void {
+  process.exitCode = code;
+}
+
+program
+  .command("up")
+  .description("watch and heal until Ctrl-C; without a config, a demo that breaks and is healed before your eyes")
+  .addOption(new Option("--config <file>", `the config; else ${DEFAULT_CONFIG} in this folder, else the demo`))
+  .addOption(data())
+  .addOption(
+    new Option("--port <number>", "port of the table server; the bus takes the next one (0: any free ones)")
+      .argParser(port)
+      .default(0),
+  )
+  .addOption(
+    new Option("--table-endpoint <url>", "another DynamoDB-compatible server than the built-in one").env(
+      "AWS_ENDPOINT_URL_DYNAMODB",
+    ),
+  )
+  .addOption(new Option("--json", "print one JSON object a line instead of the story").default(false))
+  .addHelpText(
+    "after",
+    "\nExamples:\n  $ npm start\n  $ neuropilot up --config neuropilot.config.ts --data /var/lib/neuropilot",
+  )
+  .action(async (options) => ending(await up(terminal, { ...options, environment: process.env })));
+
+program
+  .command("validate")
+  .description("check a config: every problem at once, with its path, what it wants and an example")
+  .argument("[file]", "the config", DEFAULT_CONFIG)
+  .addOption(json())
+  .addHelpText("after", "\nExits 0 if it is valid, 1 if not.\n\nExample:\n  $ neuropilot validate neuropilot.config.ts")
+  .action(async (file: string, options) =>
+    ending(await validate(terminal, { ...options, config: file, environment: process.env })),
+  );
+
+program
+  .command("status")
+  .description("what is true now, as the vantages see it")
+  .addOption(data())
+  .addOption(json())
+  .addHelpText(
+    "after",
+    "\nExits 0 if every target is healthy, 1 if not, 3 if nothing has run there.\n\nExample:\n  $ neuropilot status --json | jq '.targets[] | select(.health != \"healthy\")'",
+  )
+  .action(async (options) => ending(await status(terminal, options)));
+
+program
+  .command("incidents")
+  .description("all incidents, the newest first, or one with its timeline")
+  .argument("[id]", "an incident's id")
+  .addOption(data())
+  .addOption(json())
+  .addHelpText("after", "\nExamples:\n  $ neuropilot incidents\n  $ neuropilot incidents inc_api_3")
+  .action(async (id: string | undefined, options) => ending(await incidents(terminal, { ...options, id })));
+
+program
+  .command("pause")
+  .description("stop healing within seconds, without a restart; watching and telling go on")
+  .argument("[target]", "one target; else all of them")
+  .addOption(data())
+  .addOption(json())
+  .addOption(by())
+  .addOption(new Option("--reason <text>", "why, for those who wonder").default("no reason given"))
+  .addOption(new Option("--for <duration>", "resume by itself after this").argParser(duration))
+  .addHelpText(
+    "after",
+    '\nExamples:\n  $ neuropilot pause --reason "database migration" --for 30m\n  $ neuropilot pause api',
+  )
+  .action(async (target: string | undefined, options) =>
+    ending(await pause(terminal, { ...options, target, forMs: options.for })),
+  );
+
+program
+  .command("resume")
+  .description("let healing go on after a pause")
+  .argument("[target]", "one target; else what was paused for all of them")
+  .addOption(data())
+  .addOption(json())
+  .addOption(by())
+  .addHelpText("after", "\nExample:\n  $ neuropilot resume")
+  .action(async (target: string | undefined, options) => ending(await resume(terminal, { ...options, target })));
+
+for (const [word, description] of [
+  ["approve", "say yes to an attempt that waits for a person (mode: approve)"],
+  ["deny", "say no to it"],
+  ["acknowledge", "say that you have taken an incident on"],
+] as const)
+  program
+    .command(word)
+    .description(description)
+    .argument("<id>", word === "acknowledge" ? "an incident's id" : "an attempt's id")
+    .addOption(data())
+    .addOption(json())
+    .addOption(by())
+    .addHelpText("after", `\nExample:\n  $ neuropilot ${word} ${word === "acknowledge" ? "inc_api_3" : "att_api_7"}`)
+    .action(async (id: string, options) => ending(await answer(terminal, { ...options, word, id })));
+
+program
+  .command("drill")
+  .description("break a real demo service in an isolated instance with scaled-down times, and check what happens")
+  .argument("[scenario]", "one scenario; `--list` names them")
+  .addOption(new Option("--all", "every scenario").default(false))
+  .addOption(new Option("--list", "name the scenarios and what must happen").default(false))
+  .addOption(new Option("--jobs <number>", "so many at once, with --all").argParser(jobs).default(1))
+  .addOption(json())
+  .addOption(new Option("--keep", "keep the folder with its state and log").default(false))
+  .addHelpText(
+    "after",
+    "\nExits 0 if every scenario passed, 1 if not.\n\nExamples:\n  $ neuropilot drill refused\n  $ neuropilot drill --all --json",
+  )
+  .action(async (scenario: string | undefined, options) =>
+    ending(
+      await drill(terminal, {
+        ...options,
+        scenario,
+        command: [process.execPath, process.argv[1] ?? join(import.meta.dirname, "main.ts")],
+      }),
+    ),
+  );
+
+function jobs(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 16) return value;
+  throw new InvalidArgumentError("Say a whole number from 1 to 16.");
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else if (error instanceof CommandFailed) {
+    terminal.err(error.message);
+    process.exitCode = error.code;
+  } else {
+    terminal.err(error instanceof Error ? `neuropilot: ${error.message}` : String(error));
+    process.exitCode = EXIT.failed;
+  }
+}

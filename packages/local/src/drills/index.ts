@@ -1,0 +1,3 @@
+export { runDrill } from "./run.ts";
+export type { DrillResult, Scenario } from "./scenario.ts";
+export { SCENARIOS } from "./scenarios.ts";

@@ -1,0 +1,15 @@
+/** What the runner sends to the thread that holds the functions. */
+export interface Invocation {
+  readonly id: number;
+  /** A handler's file in `functions/`, without its ending. */
+  readonly file: string;
+  readonly name: string;
+  readonly event: unknown;
+  /** Epoch milliseconds at which the function's time is over. */
+  readonly deadline: number;
+}
+
+/** And what comes back. */
+export type Completion =
+  | { readonly id: number; readonly ok: true; readonly result: unknown }
+  | { readonly id: number; readonly ok: false; readonly reason: string };

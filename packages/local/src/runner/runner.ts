@@ -1,0 +1,260 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { type Config, shardsOf } from "@neuropilot/config";
+import { type FunctionSpec, manifest } from "@neuropilot/functions/manifest";
+import type { Log } from "@neuropilot/loop";
+import { createDynamoTable, createState, type State } from "@neuropilot/store";
+import { type BusRule, startBus } from "../bus/bus.ts";
+import type { DataFolder } from "../data-folder/index.ts";
+import { type ScheduleEntry, startScheduler } from "../scheduler/index.ts";
+import { ensureTable, startTableServer } from "../table/index.ts";
+import { startFunctionHost } from "./function-host.ts";
+import { openLogFile } from "./log-file.ts";
+
+export const TABLE_NAME = "neuropilot";
+const BUS_NAME = "neuropilot";
+/** The SDK signs every request; a local server does not look at it. */
+const LOCAL_AWS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
+const CLOSE_GRACE_MS = 1_500;
+
+/** What a running instance tells the command line: where its table and bus are, and what it watches. */
+export interface InstanceInfo {
+  readonly pid: number;
+  readonly startedAt: number;
+  readonly tableEndpoint: string;
+  readonly busEndpoint: string;
+  readonly tableName: string;
+  readonly busName: string;
+  /** The resolved config, as JSON. */
+  readonly configFile: string;
+  readonly logFile: string;
+}
+
+export interface RunnerOptions {
+  readonly config: Config;
+  readonly folder: DataFolder;
+  /** The table's port, the bus takes the next one; 0 or absent: any free ones. */
+  readonly port?: number;
+  /** Another DynamoDB-compatible server, or DynamoDB itself; the table is made there if it is missing. */
+  readonly tableEndpoint?: string;
+  /** The process's environment: tokens and AWS settings reach the functions from here. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Problems of the runner itself, for people. */
+  readonly complain: (problem: string) => void;
+  /** Rules besides the functions': the terminal listens so. */
+  readonly listeners?: readonly Listener[];
+}
+
+/** Hears events as a function would, in this process. */
+export interface Listener {
+  readonly name: string;
+  readonly pattern: Readonly<Record<string, unknown>>;
+  hear(event: unknown, runner: Runner): Promise<void>;
+}
+
+export interface Runner {
+  readonly info: InstanceInfo;
+  readonly state: State;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the table server, the bus, the functions and the scheduler on this machine, from the same manifest that the
+ * infrastructure reads. Throws with a message for people when a port, the folder or the table cannot be had.
+ */
+export async function startRunner(options: RunnerOptions): Promise<Runner> {
+  const { config, folder, complain } = options;
+  const log = openLogFile(join(folder.path, "neuropilot.log"), complain);
+  const note: Log = (level, event, fields) =>
+    log.write(JSON.stringify({ at: new Date().toISOString(), level, event, ...fields }));
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    const tableEndpoint = options.tableEndpoint ?? (await startOwnTable(options, note, undo));
+    const awsEnvironment = {
+      ...LOCAL_AWS,
+      ...given(options.environment, /^AWS_/),
+      AWS_ENDPOINT_URL_DYNAMODB: tableEndpoint,
+    };
+    const client = new DynamoDBClient({
+      endpoint: tableEndpoint,
+      region: awsEnvironment.AWS_REGION,
+      credentials: {
+        accessKeyId: awsEnvironment.AWS_ACCESS_KEY_ID,
+        secretAccessKey: awsEnvironment.AWS_SECRET_ACCESS_KEY,
+      },
+    });
+    undo.push(async () => client.destroy());
+    await ensureTable(client, TABLE_NAME);
+    const state = createState(createDynamoTable(client, TABLE_NAME));
+
+    const configFile = join(folder.path, "config.json");
+    writeFileSync(configFile, JSON.stringify(config, null, 2));
+    const environment: Record<string, string> = {
+      ...given(options.environment, /^(NODE_|TZ$|PATH$)/),
+      ...awsEnvironment,
+      ...secretsOf(options.environment),
+      NEUROPILOT_TABLE: TABLE_NAME,
+      NEUROPILOT_BUS: BUS_NAME,
+      NEUROPILOT_CONFIG_FILE: configFile,
+      NEUROPILOT_CHANNELS: channelsOf(options.environment).join(","),
+    };
+    const host = startFunctionHost({ environment, onLine: log.write });
+    const listening: { runner?: Runner } = {};
+    const bus = await startBus({
+      ...(options.port === undefined || options.port === 0 ? {} : { port: options.port + 1 }),
+      busName: BUS_NAME,
+      rules: [
+        ...rulesOf(config, (spec, event) => host.invoke(spec, event)),
+        ...(options.listeners ?? []).map((listener) => ruleOfListener(listener, () => listening.runner)),
+      ],
+      journalFile: join(folder.path, "bus.journal"),
+      deadLetterFile: join(folder.path, "dead-letters.jsonl"),
+      log: note,
+      onDeadLetter: ({ rule, error }) =>
+        complain(`an event for ${rule} could not be delivered (${error}); reconcile picks up what it asked for`),
+    });
+    // The bus's address is known only now; the functions read it with their first event.
+    undo.push(() => bus.close());
+    environment.AWS_ENDPOINT_URL_EVENTBRIDGE = bus.endpoint;
+
+    const entries = schedulesOf(config, (spec, event) => host.invoke(spec, event));
+    const scheduler = startScheduler({ entries, log: note });
+    // Schedules are aligned to the clock; the first look does not wait for that.
+    const firstLook = AbortSignal.timeout(config.intervalMs);
+    for (const entry of entries)
+      entry
+        .run(Date.now(), firstLook)
+        .catch((error: unknown) => note("warn", "first-look-failed", { entry: entry.name, reason: String(error) }));
+    const info: InstanceInfo = {
+      pid: process.pid,
+      startedAt: Date.now(),
+      tableEndpoint,
+      busEndpoint: bus.endpoint,
+      tableName: TABLE_NAME,
+      busName: BUS_NAME,
+      configFile,
+      logFile: log.path,
+    };
+    await folder.writeInstance(info);
+    const runner: Runner = {
+      info,
+      state,
+      async close() {
+        await scheduler.stop();
+        await host.close(CLOSE_GRACE_MS);
+        await runAll(undo);
+      },
+    };
+    listening.runner = runner;
+    return runner;
+  } catch (error) {
+    await runAll(undo);
+    throw error;
+  }
+}
+
+async function startOwnTable(
+  { folder, port }: RunnerOptions,
+  log: Log,
+  undo: (() => Promise<void>)[],
+): Promise<string> {
+  const server = await startTableServer({
+    folder: join(folder.path, "table"),
+    ...(port === undefined ? {} : { port }),
+    log,
+  });
+  undo.push(() => server.close());
+  return server.endpoint;
+}
+
+/** In the reverse order of starting; one that fails does not keep the others open. */
+async function runAll(undo: (() => Promise<void>)[]): Promise<void> {
+  for (const step of undo.splice(0).reverse()) await step().catch(() => undefined);
+}
+
+function given(environment: RunnerOptions["environment"], names: RegExp): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) =>
+      value !== undefined && names.test(name) ? [[name, value]] : [],
+    ),
+  );
+}
+
+/** The secrets that the manifest's functions name, and nothing else of the user's environment. */
+function secretsOf(environment: RunnerOptions["environment"]): Record<string, string> {
+  const names = new Set<string>([...manifest.flatMap((spec) => spec.secrets), "RAILWAY_TOKEN_KIND"]);
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) =>
+      value !== undefined && names.has(name) ? [[name, value]] : [],
+    ),
+  );
+}
+
+/** Channels that have what they need to tell people. */
+export function channelsOf(environment: RunnerOptions["environment"]): string[] {
+  const slack = (environment.SLACK_BOT_TOKEN ?? "") !== "" || (environment.SLACK_WEBHOOK_URL ?? "") !== "";
+  return slack ? ["slack"] : [];
+}
+
+type Invoke = (spec: FunctionSpec, event: unknown) => Promise<unknown>;
+
+/** Vantage and shard of each probe; other functions run once. */
+function placesOf(config: Config, spec: FunctionSpec): readonly ({ vantage: string; shard: string } | undefined)[] {
+  if (!spec.perVantage) return [undefined];
+  return config.vantages.flatMap((vantage) => shardsOf(config).map((shard) => ({ vantage, shard })));
+}
+
+function rulesOf(config: Config, invoke: Invoke): BusRule[] {
+  return manifest.flatMap((spec) =>
+    spec.wakes.flatMap((wake) => {
+      if (wake.kind !== "event") return [];
+      return placesOf(config, spec).map((place) => ({
+        name: [spec.name, place?.vantage, place?.shard, wake.event].filter((part) => part !== undefined).join("/"),
+        pattern: wake.pattern,
+        retries: spec.retries,
+        maxEventAgeSeconds: spec.maxEventAgeSeconds,
+        timeoutMs: spec.timeoutSeconds * 1000,
+        deliver: (event) =>
+          invoke(spec, place === undefined ? event : { ...record(event), neuropilot: { ...place, tick: Date.now() } }),
+      }));
+    }),
+  );
+}
+
+function record(event: unknown): object {
+  return typeof event === "object" && event !== null ? event : {};
+}
+
+function ruleOfListener(listener: Listener, runner: () => Runner | undefined): BusRule {
+  return {
+    name: listener.name,
+    pattern: listener.pattern,
+    retries: 1,
+    maxEventAgeSeconds: 60,
+    timeoutMs: 10_000,
+    async deliver(event) {
+      const current = runner();
+      if (current !== undefined) await listener.hear(event, current);
+    },
+  };
+}
+
+function schedulesOf(config: Config, invoke: Invoke): ScheduleEntry[] {
+  const periods = { interval: config.intervalMs, reconcile: config.reconcileMs };
+  return manifest.flatMap((spec) =>
+    spec.wakes.flatMap((wake) => {
+      if (wake.kind !== "schedule") return [];
+      const everyMs = periods[wake.every];
+      const places = placesOf(config, spec);
+      return places.map((place, index) => ({
+        name: [spec.name, place?.vantage, place?.shard].filter((part) => part !== undefined).join("/"),
+        // Spread over the period: vantages that look in turn see trouble sooner, and one machine is never asked all at once.
+        schedule: { everyMs, phaseMs: Math.floor((everyMs * index) / places.length) },
+        async run(tick: number) {
+          await invoke(spec, place === undefined ? { tick } : { ...place, tick });
+        },
+      }));
+    }),
+  );
+}
