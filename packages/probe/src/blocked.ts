@@ -22,7 +22,7 @@ interface Mark {
   readonly body?: RegExp;
 }
 
-/** Marks of a firewall in the headers and body of a 403, 429 or 503. Plain words of an application must not match. */
+/** Marks of a firewall in the headers and body of a 403, 429, 503 or 530. Plain words of an application must not match. */
 const MARKS: readonly Mark[] = [
   // Clients other than browsers get `error code: 1020` alone; 1005–1012, 1015, 1020 and 1106 are refusals of the visitor:
   // https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
@@ -55,7 +55,22 @@ const MARKS: readonly Mark[] = [
 
 /** Whether the body of an answer with this status may hold marks, and so is worth keeping. */
 export function mayHoldMarks(status: number): boolean {
-  return status === 403 || status === 429 || status === 503;
+  return status === 403 || status === 429 || status === 503 || status === 530;
+}
+
+/**
+ * What Cloudflare says of the way to the origin where a restart cannot cure it: 525 and 526 are the origin's TLS, 530 with 1016
+ * is its name. 520 to 524 are the origin itself and stay a 5xx.
+ * https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+ */
+export function originFault(status: number, headers: IncomingHttpHeaders, body: Buffer | undefined): Fault | undefined {
+  if (!hasHeader(headers, ["server", "cloudflare"])) return undefined;
+  if (status === 525) return new Fault("tls", "525: Cloudflare's TLS handshake with the origin failed");
+  if (status === 526) return new Fault("tls", "526: Cloudflare finds the origin's certificate invalid");
+  const text = body?.subarray(0, MARKS_WITHIN_BYTES).toString("latin1") ?? "";
+  return status === 530 && /\b1016\b/.test(text)
+    ? new Fault("dns", "530: Cloudflare cannot resolve the origin's name (1016)")
+    : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Expectation } from "@neuropilot/config";
-import { blockedBy } from "./blocked.ts";
+import { blockedBy, originFault } from "./blocked.ts";
 import { Fault } from "./fault.ts";
 
 /** An answer as the expectations see it. */
@@ -32,7 +32,8 @@ export function judge(expectations: readonly Expectation[], seen: Seen): Fault |
     const blocked = blockedBy(status, seen.headers, seen.body);
     if (blocked !== undefined) return blocked;
   }
-  if (ranges.length > 0 ? !expected : status < 200 || status > 299) return unexpectedStatus(status);
+  if (ranges.length > 0 ? !expected : status < 200 || status > 299)
+    return originFault(status, seen.headers, seen.body) ?? unexpectedStatus(status);
   for (const expectation of expectations) {
     const fault = judgeOne(expectation, seen);
     if (fault !== undefined) return fault;

@@ -42,6 +42,11 @@ describe("a firewall's answer", () => {
     ["an application's error number", 403, { server: "cloudflare" }, '{"error":"code 10200"}', "assertion"],
     ["an application's 503 behind Cloudflare", 503, { server: "cloudflare" }, "starting", "status"],
     ["a gateway that finds no origin", 522, { server: "cloudflare" }, "error code: 522", "status"],
+    ["a handshake with the origin that failed", 525, { server: "cloudflare" }, "error code: 525", "tls"],
+    ["a certificate of the origin that is invalid", 526, { server: "cloudflare" }, "error code: 526", "tls"],
+    ["an origin whose name does not resolve", 530, { server: "cloudflare" }, "error code: 1016", "dns"],
+    ["a tunnel to the origin that is down", 530, { server: "cloudflare" }, "error code: 1033", "status"],
+    ["a 525 of the application's own", 525, {}, "", "status"],
     ["a good page about firewalls", 200, { server: "cloudflare" }, "Sorry, you have been blocked", undefined],
   ] as const)("is not: %s", (_name, status, headers, text, outcome) => {
     expect(judge([], seen({ status, headers, text }))?.outcome).toBe(outcome);
