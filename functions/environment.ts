@@ -21,6 +21,9 @@ export function optional(name: string): string | undefined {
   return value === "" ? undefined : value;
 }
 
+/** A table or bus that hangs must not hold a function for its whole time; reconcile comes again anyway. */
+const AWS_CALL = { connectionTimeout: 2_000, requestTimeout: 5_000, throwOnRequestTimeout: true } as const;
+
 let made: Deps | undefined;
 
 /** What handlers share within one process: clients are made once, on first use. */
@@ -30,12 +33,18 @@ export function environment(): Deps {
 }
 
 function create(): Deps {
-  const table = createDynamoTable(new DynamoDBClient({ maxAttempts: 3 }), required("NEUROPILOT_TABLE"));
+  const table = createDynamoTable(
+    new DynamoDBClient({ maxAttempts: 3, requestHandler: AWS_CALL }),
+    required("NEUROPILOT_TABLE"),
+  );
   const channels = (optional("NEUROPILOT_CHANNELS") ?? "").split(",").filter((channel) => channel !== "");
   return {
     config: readConfig(required("NEUROPILOT_CONFIG_FILE")),
     state: createState(table),
-    publish: createPublisher(new EventBridgeClient({ maxAttempts: 2 }), required("NEUROPILOT_BUS")),
+    publish: createPublisher(
+      new EventBridgeClient({ maxAttempts: 1, requestHandler: AWS_CALL }),
+      required("NEUROPILOT_BUS"),
+    ),
     clock: Date.now,
     sleep: async (ms, signal) => {
       await delay(ms, undefined, signal === undefined ? {} : { signal });
