@@ -1,5 +1,5 @@
 import { type Config, shardsOf } from "@neuropilot/config";
-import { type Conclusion, describe, type Incident, siteKey } from "@neuropilot/core";
+import { type Conclusion, describe, type Incident, seconds, siteKey } from "@neuropilot/core";
 import { incidentChanged } from "@neuropilot/events";
 import type { Listener, Runner } from "@neuropilot/local";
 import { findIncident } from "@neuropilot/loop";
@@ -14,6 +14,8 @@ export interface Story {
   tell(who: string, text: string, style?: Style): void;
   /** Begins to look at what the vantages see. */
   start(runner: Runner): void;
+  /** Hears of each incident that ends. */
+  onEnded(heard: (incident: Incident) => void): void;
   /** Resolves when every site was seen once. */
   readonly seenAll: Promise<void>;
   stop(): void;
@@ -29,6 +31,8 @@ export function createStory(
 ): Story {
   const views = new Map<string, Conclusion["view"] | string>();
   const heard = new Map<string, number>();
+  const ended = new Set<string>();
+  const enders: ((incident: Incident) => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let polling = false;
   let done = () => {};
@@ -105,10 +109,15 @@ export function createStory(
       );
     }
     heard.set(incident.id, Math.max(after, incident.seq));
+    if (incident.endedAt === undefined || incident.endedAt < began || ended.has(incident.id)) return;
+    ended.add(incident.id);
+    say(Date.now(), incident.target, "summary", { incident: incident.id }, summaryOf(incident), "bold");
+    for (const ender of enders) ender(incident);
   }
 
   return {
     seenAll,
+    onEnded: (hear) => void enders.push(hear),
     listener: {
       name: "terminal",
       pattern: { ...incidentChanged.pattern },
@@ -138,6 +147,21 @@ export function createStory(
       clearInterval(timer);
     },
   };
+}
+
+/** The incident in one line: what it took, from the first bad sample on. */
+function summaryOf(incident: Incident): string {
+  const from = incident.failedAt ?? incident.openedAt;
+  const after = (at: number | undefined) => (at === undefined ? undefined : seconds(at - from));
+  const called = incident.attempts.filter((attempt) => attempt.mayHaveCalled);
+  const steps = called.map(
+    (attempt) => `${attempt.remedy} called after ${after(attempt.callStartedAt)}: ${attempt.verdict ?? attempt.state}`,
+  );
+  return [
+    `from the first bad sample: seen after ${after(incident.openedAt)}`,
+    ...(steps.length > 0 ? steps : ["nothing was called"]),
+    `over after ${after(incident.endedAt)}`,
+  ].join("; ");
 }
 
 /** Breaks between words, so that a long reason stays readable beside its time. */

@@ -33,7 +33,7 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
   try {
     const plan = await makePlan(options);
     if (plan.stage !== undefined) closing.push(plan.stage.close);
-    const story = createStory(terminal, plan.config, { json: options.json, columns: process.stdout.columns ?? 110 });
+    const story = createStory(terminal, plan.config, { json: options.json, columns: process.stdout.columns ?? Number.POSITIVE_INFINITY });
     closing.push(async () => story.stop());
     const runner = await startRunner({
       config: plan.config,
@@ -47,7 +47,7 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
     closing.push(() => runner.close());
     introduce(terminal, options, plan, runner, story);
     story.start(runner);
-    if (plan.stage !== undefined) closing.push(playDemo(story, plan.stage, runner));
+    if (plan.stage !== undefined) closing.push(playDemo(story, plan.stage));
     const signal = await ended;
     if (!options.json) story.tell("neuropilot", `${signal}: ends; what is under way goes on at the next start`, "dim");
     return EXIT.ok;
@@ -111,7 +111,8 @@ function introduce(terminal: Terminal, options: UpCommand, plan: Plan, runner: R
       "demo",
       `a real service on this machine: ${plan.stage.service.url}, its page through the CDN: ${plan.stage.cloudflare.edgeUrl}`,
     );
-  for (const note of [...plan.notes, ...missing(plan)]) story.tell("neuropilot", note, "warn");
+  const notes = plan.stage === undefined ? [...plan.notes, ...missing(plan)] : [];
+  for (const note of notes) story.tell("neuropilot", note, "warn");
   if (
     config.targets.length > 0 &&
     config.targets.every(

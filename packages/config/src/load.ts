@@ -16,7 +16,7 @@ export async function loadConfigFile(path: string): Promise<Loaded> {
   const kind = extname(file).toLowerCase();
   const missing = await whyUnreadable(file);
   if (missing !== undefined)
-    return refuse(path, missing, "a config file", "neuropilot validate --config neuropilot.config.ts");
+    return refuse(path, missing, "a config file", "neuropilot validate neuropilot.config.ts");
   if (kind === ".json") return loadJson(path, file);
   if (!MODULES.includes(kind))
     return refuse(
