@@ -39,7 +39,8 @@ export type Ablation =
   | "call-without-writing-calling"
   | "no-cooldown"
   | "retry-after-unknown"
-  | "stale-looks-fresh";
+  | "stale-looks-fresh"
+  | "no-last-look-at-the-clock";
 
 /** How rough the world is: probabilities of what can go wrong, each per occasion. */
 export interface Chaos {
@@ -165,6 +166,7 @@ export class World {
   #ids = 0;
   #pausedSince: number | undefined;
   #largest = 0;
+  #token = 0;
 
   constructor(seed: number, options: { readonly ablation?: Ablation; readonly scenario?: Scenario } = {}) {
     this.seed = seed;
@@ -259,8 +261,10 @@ export class World {
   #every(ms: number, offset: number, run: (scheduled: number) => void): void {
     const next = (time: number) =>
       this.engine.at(time, () => {
-        if (!this.#may(this.#chaos.skipTick)) run(time);
-        if (this.#may(this.#chaos.skipTick)) run(time);
+        // Schedules have whole seconds.
+        const scheduled = Math.floor(time / 1_000) * 1_000;
+        if (!this.#may(this.#chaos.skipTick)) run(scheduled);
+        if (this.#may(this.#chaos.skipTick)) run(scheduled);
         next(time + ms);
       });
     next(START + offset);
@@ -345,18 +349,21 @@ export class World {
     if (chance.happens(0.3)) {
       const at = START + chance.between(5, 80) * MINUTE;
       const until = at + chance.between(1, 60) * MINUTE;
-      const pause = { at, by: "ada", reason: "deploying" };
-      this.engine.at(at, () => {
-        void this.plainState.updateControl(chance.pick([GLOBAL, TARGET]), () => ({ paused: pause }));
-        this.#pausedSince = this.engine.now;
-      });
-      this.engine.at(until, () => {
-        this.#pausedSince = undefined;
-        for (const scope of [GLOBAL, TARGET]) void this.plainState.updateControl(scope, () => ({}));
-      });
+      this.engine.at(at, () => this.#pause(until));
     }
     if (this.mode !== "approve") return;
     this.#every(2 * MINUTE, chance.between(0, MINUTE), () => void this.#answerProposal());
+  }
+
+  #pause(until: number): void {
+    if (this.#pausedSince !== undefined) return;
+    const paused = { at: Math.floor(this.engine.now), by: "ada", reason: "deploying" };
+    void this.plainState.updateControl(this.#chance.pick([GLOBAL, TARGET]), () => ({ paused }));
+    this.#pausedSince = this.engine.now;
+    this.engine.at(until, () => {
+      this.#pausedSince = undefined;
+      for (const scope of [GLOBAL, TARGET]) void this.plainState.updateControl(scope, () => ({}));
+    });
   }
 
   async #answerProposal(): Promise<void> {
@@ -395,14 +402,22 @@ export class World {
     const remedy = spec.name === "restart" || spec.name === "purge-cache";
     const most = remedy ? 30 : 14;
     const crashes = this.#may(remedy ? this.#chaos.crash * 2 : this.#chaos.crash);
-    const freezes = this.#may(remedy ? this.#chaos.freeze * 2 : this.#chaos.freeze);
+    const often = this.#ablation === "no-last-look-at-the-clock" ? 0.7 : this.#chaos.freeze * 2;
+    const freezes = this.#may(remedy ? often : this.#chaos.freeze);
     return {
       ...(crashes ? { crashAt: this.#chance.integer(0, most) } : {}),
       crashAfterEffect: this.#chance.happens(0.5),
-      ...(freezes ? { freeze: { at: this.#chance.integer(0, most), ms: this.#chance.between(1_000, 400_000) } } : {}),
+      // Mostly on the way from the last look at the state to the call, where it matters.
+      ...(freezes
+        ? { freeze: { at: this.#chance.integer(remedy ? 9 : 0, remedy ? 17 : most), ms: this.#freezeMs() } }
+        : {}),
       // One machine that sleeps kills nothing; on AWS a function ends at its timeout.
       timeoutMs: this.#chance.happens(0.3) ? 6 * HOUR : spec.timeoutSeconds * 1_000,
     };
+  }
+
+  #freezeMs(): number {
+    return this.#chance.happens(0.5) ? this.#chance.between(3_000, 30_000) : this.#chance.between(30_000, 900_000);
   }
 
   #invoke(
@@ -437,11 +452,14 @@ export class World {
 
   #deps(invocation: Invocation, spec: FunctionSpec, instance: string): Deps {
     const skew = this.#skewOf(spec.name + instance);
+    // A remedy that never looks at the clock again cannot know that it was frozen on its way to the call.
+    const began = this.engine.now;
+    const standsStill = this.#ablation === "no-last-look-at-the-clock" && spec.secrets.length > 0;
     const state = createState(this.#unreliable(invocation, this.#watched(this.#table)));
     return {
       config: this.config,
       state: this.#ablated(state, spec),
-      clock: () => Math.floor(this.engine.now + skew),
+      clock: () => Math.floor((standsStill ? began : this.engine.now) + skew),
       sleep: (ms) => invocation.through(() => this.engine.sleep(ms)),
       newId: (prefix) => this.#newId(prefix),
       log: () => undefined,
@@ -535,7 +553,8 @@ export class World {
       prepare: (where) =>
         invocation.through(async () => {
           await this.engine.sleep(this.#chance.between(50, 3_000));
-          if (this.#may(0.05)) return { kind: "retry-later", afterMs: 20_000, detail: "429 while looking" };
+          if (this.#may(this.#chaos.vendorLies * 0.1))
+            return { kind: "retry-later", afterMs: 20_000, detail: "429 while looking" };
           return { kind: "ready", plan: where };
         }),
       act: (plan) => {
@@ -659,7 +678,6 @@ export class World {
 
   /** Looks at every write of the target item as it happens. */
   #watched(table: Table): Table {
-    let token = 0;
     return {
       ...table,
       put: async (row, condition) => {
@@ -673,19 +691,24 @@ export class World {
         }
         const body = isTarget && this.#ablation === "no-cooldown" ? withoutCooldowns(row.body) : row.body;
         const written = await table.put({ ...row, body }, condition);
-        if (isTarget && written === "written") token = this.#check(body, token);
+        if (isTarget && written === "written") this.#check(body);
         return written;
       },
     };
   }
 
-  #check(body: string, token: number): number {
+  #check(body: string): void {
     this.#largest = Math.max(this.#largest, body.length);
     const item = itemOf(body);
     const inFlight = item.incident?.attempts.filter(isInFlight) ?? [];
     if (inFlight.length > 1) this.wrongWrites.push(`I2: ${inFlight.map(({ id }) => id).join(" and ")} are in flight`);
-    if (item.tokens < token) this.wrongWrites.push(`I9: the token fell from ${token} to ${item.tokens}`);
-    return item.tokens;
+    // People see that a restart is coming, and stop it.
+    if (this.#scenario === undefined && item.tokens > this.#token && this.#may(0.12))
+      this.engine.after(this.#chance.between(0, 6_000), () =>
+        this.#pause(this.engine.now + this.#chance.between(2, 15) * MINUTE),
+      );
+    if (item.tokens < this.#token) this.wrongWrites.push(`I9: the token fell from ${this.#token} to ${item.tokens}`);
+    this.#token = item.tokens;
   }
 
   #ablated(state: State, spec: FunctionSpec): State {

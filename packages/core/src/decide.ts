@@ -65,12 +65,16 @@ function forgetTold(draft: Draft, { world }: Scene): void {
   if (Object.keys(outbox).length !== Object.keys(draft.item.outbox).length) draft.item = { ...draft.item, outbox };
 }
 
-/** When reconcile must look at this target again even if every event is lost. */
-export function withNextAction(item: TargetItem, reconcileMs: number, now: number): TargetItem {
-  const { nextActionAt: _, ...rest } = item;
+/**
+ * When reconcile must look at this target again even if every event is lost. Only its own look puts that off: wake-ups come
+ * more often than it does, and would put it off for ever.
+ */
+export function withNextAction(item: TargetItem, reconcileMs: number, now: number, looked: boolean): TargetItem {
+  const { nextActionAt, ...rest } = item;
   const waiting = Object.keys(item.outbox).length > 0 || item.closed.length > 0 || item.audit.pending.length > 0;
   if (item.incident === undefined && !waiting) return rest;
-  return { ...rest, nextActionAt: now + reconcileMs };
+  const next = now + reconcileMs;
+  return { ...rest, nextActionAt: looked || nextActionAt === undefined ? next : Math.min(nextActionAt, next) };
 }
 
 function finish(before: TargetItem, draft: Draft, scene: Scene, input: Input): Decision {
@@ -83,7 +87,8 @@ function finish(before: TargetItem, draft: Draft, scene: Scene, input: Input): D
   const state = stateOf({ ...item, closed: item.closed.filter(({ id }) => !known.has(id)) });
   const audited =
     stateOf(before) === state ? item : appendAudit(item, now, writeDecision(scene, before, { input, because, state }));
-  return { item: withNextAction(audited, scene.policy.config.reconcileMs, now), requests, because, changed: true };
+  const next = withNextAction(audited, scene.policy.config.reconcileMs, now, input.kind === "reconcile");
+  return { item: next, requests, because, changed: true };
 }
 
 /** Ignores what moves with every look, so that a repeated wake-up writes nothing. */

@@ -18,7 +18,8 @@ function healthSeen(outcomesByVantage: Readonly<Record<string, readonly Outcome[
 }
 
 const many = (count: number, outcome: Outcome): Outcome[] => Array.from({ length: count }, () => outcome);
-const everyTenth = Array.from({ length: 23 }, (_, index): Outcome => (index % 10 === 0 ? "status" : "ok"));
+/** Began before the window, so that the failure which raised suspicion lies behind. */
+const everyTenth = Array.from({ length: 31 }, (_, index): Outcome => (index % 10 === 0 ? "status" : "ok"));
 
 describe("an error rate", () => {
   it.each<[string, Readonly<Record<string, readonly Outcome[]>>, boolean]>([
@@ -33,8 +34,13 @@ describe("an error rate", () => {
       { a: [...many(4, "status"), ...many(9, "ok")], b: [...many(4, "refused"), ...many(9, "ok")] },
       false,
     ],
-    ["needs two places where there are two", { a: everyTenth, b: many(23, "ok") }, false],
-    ["is seen from two places together", { a: everyTenth.slice(0, 13), b: everyTenth.slice(0, 13) }, true],
+    ["needs two places where there are two", { a: everyTenth, b: many(31, "ok") }, false],
+    ["is seen from two places together", { a: everyTenth.slice(0, 21), b: everyTenth.slice(0, 21) }, true],
+    [
+      "does not count the failure that raised the suspicion",
+      { a: ["status", ...many(8, "ok"), "status", ...many(8, "ok"), "status", ...many(4, "ok")] },
+      false,
+    ],
     ["needs three failures", { a: [...many(5, "ok"), "status", ...many(8, "ok"), "status", ...many(8, "ok")] }, false],
   ])("%s", (_name, outcomes, failing) => {
     expect(healthSeen(outcomes) === "failing").toBe(failing);

@@ -1,7 +1,7 @@
 import type { Config, IllKind, Remedy, TargetConfig } from "@neuropilot/config";
 import type { Sample } from "./sample.ts";
 import { type Conclusion, conclude, type View } from "./view.ts";
-import { counts, freshMs, type Heartbeat, meaningOf, siteKey, type WindowItem } from "./window.ts";
+import { counts, freshMs, type Heartbeat, isBad, meaningOf, siteKey, type WindowItem } from "./window.ts";
 
 /** What all vantages together conclude about one site. */
 export interface Health {
@@ -116,6 +116,20 @@ function agree(
   return { state: "suspect", why: suspects.map((sight) => `${sight.vantage}: ${sight.conclusion.why}`).join("; ") };
 }
 
+/**
+ * The bad sample that began the present suspicion, if it is still within the window. It is why there are so many samples at
+ * all, so it does not count as evidence: with it, a healthy service that loses one probe in a thousand would be called failing
+ * about every second year.
+ */
+function triggerOf(target: TargetConfig, heard: readonly Sight[], now: number): Sample | undefined {
+  const bad = heard.flatMap((sight) => sight.samples.filter(isBad)).sort((a, b) => a.startedAt - b.startedAt);
+  const first = bad.findIndex((sample) => sample.startedAt > now - target.rules.failing.windowMs);
+  const [before, trigger] = [bad[first - 1], bad[first]];
+  if (trigger === undefined) return undefined;
+  const known = before !== undefined && before.startedAt > trigger.startedAt - target.rules.suspicion.forMs;
+  return known ? undefined : trigger;
+}
+
 /** The error rate needs more samples than one vantage has, so it is judged over all of them. */
 function pooledFailing(
   config: Config,
@@ -127,6 +141,7 @@ function pooledFailing(
   // While failures come without a break it may be a hard outage: that rule decides first, and needs its hold.
   if (heard.some((sight) => sight.conclusion.holding)) return undefined;
   const { rate, windowMs, minSamples, minFailures } = target.rules.failing;
+  const trigger = triggerOf(target, heard, now);
   let all = 0;
   let failures = 0;
   let runs = 0;
@@ -137,7 +152,7 @@ function pooledFailing(
     for (const sample of sight.samples) {
       if (!counts(sample) || sample.startedAt < evidenceFrom || sample.startedAt <= now - windowMs) continue;
       all++;
-      const failed = meaningOf(sample.outcome) === "ill";
+      const failed = meaningOf(sample.outcome) === "ill" && sample !== trigger;
       if (failed && !inRun) runs++;
       inRun = failed;
       if (!failed) continue;

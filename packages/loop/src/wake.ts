@@ -73,7 +73,7 @@ export async function wakeTarget(deps: Deps, targetId: string, input: Input): Pr
     if (decision.changed) return decision.item;
     // Looked at, so that it goes to the end of the queue: those that are due longest come first, and nobody is left out.
     const looked = input.kind === "reconcile" && isDue(cleaned, clock());
-    return cleaned === current && !looked ? undefined : withNextAction(cleaned, config.reconcileMs, clock());
+    return cleaned === current && !looked ? undefined : withNextAction(cleaned, config.reconcileMs, clock(), looked);
   });
   if (decision === undefined) throw new Error("decide was not called");
   if (written) await copyOut(deps, item);
@@ -175,7 +175,7 @@ async function removeTarget(deps: Deps, targetId: string): Promise<void> {
     const outbox = Object.entries(removed.outbox).filter(
       ([, entry]) => entry.kind === "incident.changed" && (told[entry.incident] ?? -1) < entry.seq,
     );
-    return withNextAction({ ...removed, outbox: Object.fromEntries(outbox) }, config.reconcileMs, clock());
+    return withNextAction({ ...removed, outbox: Object.fromEntries(outbox) }, config.reconcileMs, clock(), true);
   });
   if (written) await copyOut(deps, item);
   await publishRequests(deps, targetId, Object.values(item.outbox), { kind: "reconcile" });
