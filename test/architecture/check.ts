@@ -38,7 +38,7 @@ const steps: readonly Step[] = [
   {
     name: "dead code",
     script: "node_modules/knip/bin/knip.js",
-    args: ["--no-progress", "--no-config-hints", "--exclude", "dependencies"],
+    args: ["--no-progress", "--no-config-hints"],
   },
 ];
 

@@ -228,7 +228,12 @@ function claim(draft: Draft, scene: Scene, attempt: Attempt): void {
       },
     },
   };
-  say(draft, now, "attempt", `${attempt.remedy} of ${attempt.site}: ${attempt.because}`);
+  say(
+    draft,
+    now,
+    "attempt",
+    `${attempt.remedy} of ${attempt.site} is decided: nothing stands against it (${attempt.id})`,
+  );
   draft.because.push(`claimed ${attempt.remedy} as ${attempt.id}`);
 }
 

@@ -103,7 +103,7 @@ function agree(
       const badSince = sights.flatMap((sight) => sight.conclusion.badSince ?? []);
       return {
         state: kind,
-        why: sights.map((sight) => `${sight.vantage}: ${sight.conclusion.why}`).join("; "),
+        why: whyOf(config, sights),
         ...(badSince.length > 0 ? { badSince: Math.min(...badSince) } : {}),
       };
     }
@@ -113,7 +113,14 @@ function agree(
   const healthy = heard.filter((sight) => sight.conclusion.view === "healthy");
   if (healthy.length >= needed) return { state: "healthy", why: healthy[0]?.conclusion.why ?? "" };
   const suspects = heard.filter((sight) => sight.conclusion.view !== "healthy");
-  return { state: "suspect", why: suspects.map((sight) => `${sight.vantage}: ${sight.conclusion.why}`).join("; ") };
+  return { state: "suspect", why: whyOf(config, suspects) };
+}
+
+/** Where there is one vantage only, it goes without saying. */
+function whyOf(config: Config, sights: readonly Sight[]): string {
+  return sights
+    .map(({ vantage, conclusion }) => (config.vantages.length === 1 ? conclusion.why : `${vantage}: ${conclusion.why}`))
+    .join("; ");
 }
 
 /**

@@ -48,7 +48,7 @@ export function conclude(config: Config, target: TargetConfig, look: Look, now: 
   if (first !== undefined)
     return {
       view: "suspect",
-      why: `${streak.length} bad in a row, the last: ${describe(last)}`,
+      why: `${streak.length} failures in a row, the last: ${describe(last)}`,
       badSince: first.startedAt,
       holding: streak.length >= MIN_STREAK,
     };
@@ -82,7 +82,7 @@ function heldStreak(config: Config, target: TargetConfig, streak: readonly Sampl
   const lasted = last.startedAt + last.totalMs - first.startedAt;
   if (lasted < hold) return undefined;
   const notCurable = streak.filter((sample) => meaningOf(sample.outcome) === "not-curable");
-  const why = `${streak.length} bad in a row over ${seconds(lasted)}, the last: ${describe(last)}`;
+  const why = `${streak.length} failures in a row over ${seconds(lasted)}, the last: ${describe(last)}`;
   const rest = { why, badSince: first.startedAt, holding: false };
   // A tie goes to the fault that a restart cannot cure: a wrong restart costs more than none.
   if (notCurable.length * 2 < streak.length) return { view: "down", ...rest };

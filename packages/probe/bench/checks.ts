@@ -2,7 +2,6 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { createSecureContext } from "node:tls";
 import { createProber } from "@neuropilot/probe";
-import { loadUndici } from "./optional.ts";
 
 /** The ways to check that are compared. Each makes a fresh connection, verifies the certificate, and reads the whole answer. */
 export const WAYS = ["prober", "node:https", "undici"] as const;
@@ -59,7 +58,8 @@ function ofNode(url: string, authority: string): Check {
 }
 
 async function ofUndici(url: string, authority: string): Promise<Check> {
-  const { Client } = await loadUndici();
+  // Loaded here, or every way would pay for it.
+  const { Client } = await import("undici");
   const { origin, pathname } = new URL(url);
   const secureContext = createSecureContext({ ca: authority });
   return async () => {

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { cpus } from "node:os";
+import { generate } from "selfsigned";
 import { startBlackbox } from "./blackbox.ts";
 import { WAYS, type Way } from "./checks.ts";
-import { loadSelfsigned } from "./optional.ts";
 
 /**
  * Processor time per fresh check, ours beside Prometheus blackbox_exporter's and two other ways to do it in Node. Everything is
@@ -136,8 +136,7 @@ async function listen(server: Server): Promise<number> {
 }
 
 async function makeCertificates(): Promise<{ authority: string; key: string; cert: string }> {
-  const { generate } = await loadSelfsigned();
-  const common = { keyType: "ec", curve: "P-256", algorithm: "sha256" };
+  const common = { keyType: "ec" as const, curve: "P-256" as const, algorithm: "sha256" };
   const authority = await generate([{ name: "commonName", value: "Benchmark authority" }], {
     ...common,
     extensions: [

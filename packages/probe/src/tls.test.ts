@@ -1,8 +1,8 @@
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
 import { createServer } from "node:net";
 import type { Sample } from "@neuropilot/core";
+import { generate } from "selfsigned";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { loadSelfsigned } from "../bench/optional.ts";
 import { localRequest, type Served, serve, serveHttp, serveRaw } from "./fixture.ts";
 import type { ProbeRequest } from "./port.ts";
 import { createProber, type ProberOptions } from "./prober.ts";
@@ -14,7 +14,6 @@ interface Pair {
 type Names = { readonly dns?: string; readonly ip?: string };
 
 const DAY_MS = 86_400_000;
-const { generate } = await loadSelfsigned();
 let authority: Pair;
 const ending: (() => unknown)[] = [];
 
