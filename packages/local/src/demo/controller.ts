@@ -6,9 +6,9 @@ import { type DemoFault, describeFault, parseFault } from "./fault.ts";
 import { type Command, readReport } from "./messages.ts";
 
 export interface DemoServiceOptions {
-  /** Where the service listens on 127.0.0.1; 0 takes any free port, and keeps it over restarts. */
+  /** Where the service listens on 127.0.0.1; 0 takes a free port, and keeps it over restarts. */
   readonly port: number;
-  /** Where it takes faults over HTTP; any free port by default. */
+  /** Where it takes faults over HTTP; a free port by default. */
   readonly adminPort?: number;
   /** What the process prints, and what happens to it, a line at a time. */
   readonly log?: (line: string) => void;
@@ -82,9 +82,30 @@ export class DemoServiceError extends Error {
  * this process ends. Rejects with a `DemoServiceError` when it cannot start, such as for a port in use.
  */
 export async function startDemoService(options: DemoServiceOptions): Promise<DemoService> {
-  const control = new Control(options);
-  await control.start();
-  return control;
+  for (let tries = 1; ; tries++) {
+    const port = options.port === 0 ? lastingPort() : options.port;
+    const adminPort = options.adminPort ?? lastingPort();
+    const control = new Control({ ...options, port, adminPort });
+    try {
+      await control.start();
+      return control;
+    } catch (error) {
+      await control.close();
+      const taken = error instanceof DemoServiceError && error.reason === "port-in-use";
+      if (options.port !== 0 || !taken || tries === MAX_PORT_TRIES) throw error;
+    }
+  }
+}
+
+const MAX_PORT_TRIES = 20;
+const LASTING_PORTS = { from: 20_000, to: 32_000 };
+
+/**
+ * A port below those that systems hand out by themselves (from 32768 on Linux, 49152 elsewhere): one of them could go to some
+ * connection in the moment in which a restart has let go of it.
+ */
+function lastingPort(): number {
+  return LASTING_PORTS.from + Math.floor(Math.random() * (LASTING_PORTS.to - LASTING_PORTS.from));
 }
 
 const HOST = "127.0.0.1";

@@ -60,7 +60,7 @@ export function drillConfig(place: {
           down: { hold: "1500ms", holdAlone: ms(DRILL.holdMs), reprobe: "300ms" },
           slow: { threshold: "250ms", window: "10s" },
           failing: { window: "6s" },
-          suspicion: { for: "10s" },
+          suspicion: { for: "30s" },
           inconclusive: { hold: "5s" },
         },
         remedies: {

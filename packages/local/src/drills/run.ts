@@ -29,14 +29,19 @@ export async function runDrill(scenario: Scenario, options: DrillOptions): Promi
   const folder = mkdtempSync(join(tmpdir(), "neuropilot-drill-"));
   if (options.keep === true) options.onFolder?.(scenario.name, folder);
   const closing: (() => Promise<void>)[] = [];
+  let result: DrillResult;
   try {
-    return await play(scenario, options, folder, closing);
+    result = await play(scenario, options, folder, closing);
   } catch (error) {
-    return notRun(scenario, error);
+    result = notRun(scenario, error);
   } finally {
     for (const close of closing.reverse()) await close().catch(() => undefined);
-    if (options.keep !== true) rmSync(folder, { recursive: true, force: true });
   }
+  if (options.keep === true) return result;
+  // What failed is kept: the log says why, and the next run may not fail.
+  if (!result.passed) return { ...result, problems: [...result.problems, `its state and log stay in ${folder}`] };
+  rmSync(folder, { recursive: true, force: true });
+  return result;
 }
 
 function notRun(scenario: Scenario, error: unknown): DrillResult {
