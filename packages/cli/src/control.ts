@@ -1,5 +1,6 @@
+import { isPaused } from "@neuropilot/core";
 import { operatorSaid } from "@neuropilot/events";
-import type { OpenInstance } from "@neuropilot/local";
+import type { OpenInstance } from "@neuropilot/local/instance";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
 import { checkTarget, configOf, withInstance } from "./open.ts";
 import { exact, type Terminal } from "./terminal.ts";
@@ -18,15 +19,24 @@ interface ControlOptions {
  */
 export async function pause(
   terminal: Terminal,
-  options: ControlOptions & { readonly reason: string; readonly forMs: number | undefined },
+  options: ControlOptions & {
+    readonly reason: string /** A duration as people write it. */;
+    readonly for: string | undefined;
+  },
 ): Promise<ExitCode> {
+  const forMs = options.for === undefined ? undefined : await readDuration(options.for);
   return withInstance(options.data, async (instance) => {
     checkTarget(configOf(instance, options.data), options.target);
     const now = terminal.now();
-    const until = options.forMs === undefined ? undefined : now + options.forMs;
+    const until = forMs === undefined ? undefined : now + forMs;
     await instance.state.updateControl(options.target ?? "global", (control) => ({
       ...control,
-      paused: { at: now, by: options.by, reason: options.reason, ...(until === undefined ? {} : { until }) },
+      paused: {
+        at: now,
+        by: oneLine(options.by),
+        reason: oneLine(options.reason),
+        ...(until === undefined ? {} : { until }),
+      },
     }));
     await wake(instance, options, "pause", now);
     const scope = options.target ?? "every target";
@@ -44,18 +54,31 @@ export async function pause(
   });
 }
 
+async function readDuration(text: string): Promise<number> {
+  const { parseDuration } = await import("@neuropilot/config/define");
+  const parsed = parseDuration(text);
+  if (parsed.ok && parsed.value > 0) return parsed.value;
+  throw new CommandFailed(EXIT.usage, `--for ${text}: say it as "30s", "10m" or "2h"`);
+}
+
+/** It is shown within a line, in Slack as well. */
+function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, " ");
+}
+
 export async function resume(terminal: Terminal, options: ControlOptions): Promise<ExitCode> {
   return withInstance(options.data, async (instance) => {
     checkTarget(configOf(instance, options.data), options.target);
     const now = terminal.now();
     let was = false;
-    await instance.state.updateControl(options.target ?? "global", ({ paused, ...control }) => {
-      was = paused !== undefined;
-      return control;
+    await instance.state.updateControl(options.target ?? "global", (control) => {
+      was = isPaused(control, now);
+      const { paused: _, ...rest } = control;
+      return rest;
     });
     await wake(instance, options, "resume", now);
     const scope = options.target ?? "every target";
-    const others = options.target === undefined ? await stillPaused(instance, options.data) : [];
+    const others = options.target === undefined ? await stillPaused(instance, options.data, now) : [];
     terminal.out(
       options.json
         ? JSON.stringify({ paused: false, target: options.target ?? null, wasPaused: was, stillPaused: others })
@@ -65,12 +88,12 @@ export async function resume(terminal: Terminal, options: ControlOptions): Promi
   });
 }
 
-async function stillPaused(instance: OpenInstance, data: string): Promise<string[]> {
+async function stillPaused(instance: OpenInstance, data: string, now: number): Promise<string[]> {
   const targets = configOf(instance, data).targets;
   const controls = await Promise.all(
     targets.map(async ({ id }) => ({ id, control: await instance.state.readControl(id) })),
   );
-  return controls.filter(({ control }) => control.paused !== undefined).map(({ id }) => id);
+  return controls.filter(({ control }) => isPaused(control, now)).map(({ id }) => id);
 }
 
 /** Says yes or no to an attempt that waits for a person, or that one has taken an incident on. */

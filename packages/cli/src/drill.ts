@@ -1,5 +1,6 @@
 import { type DrillResult, runDrill, SCENARIOS, type Scenario } from "@neuropilot/local";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
+import { listed, suggestion } from "./nearest.ts";
 import { type Terminal, table } from "./terminal.ts";
 
 export interface DrillCommand {
@@ -56,11 +57,12 @@ function choose(options: DrillCommand): readonly Scenario[] {
   if (options.all) return SCENARIOS;
   if (options.scenario === undefined)
     throw new CommandFailed(EXIT.usage, "say which scenario, or --all; `neuropilot drill --list` names them");
+  const names = SCENARIOS.map((scenario) => scenario.name);
   const one = SCENARIOS.find((scenario) => scenario.name === options.scenario);
   if (one === undefined)
     throw new CommandFailed(
       EXIT.usage,
-      `no scenario is called "${options.scenario}". There are: ${SCENARIOS.map((scenario) => scenario.name).join(", ")}`,
+      `no scenario is called "${options.scenario}"${suggestion(options.scenario, names)}. ${listed(names)}`,
     );
   return [one];
 }

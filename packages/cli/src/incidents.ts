@@ -1,6 +1,6 @@
 import type { Attempt, Incident } from "@neuropilot/core";
 import { seconds } from "@neuropilot/core";
-import type { OpenInstance } from "@neuropilot/local";
+import type { OpenInstance } from "@neuropilot/local/instance";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
 import { configOf, withInstance } from "./open.ts";
 import { clockTime, exact, type Style, type Terminal, table, when } from "./terminal.ts";
@@ -114,6 +114,8 @@ function outcomeOf(terminal: Terminal, incident: Incident): string {
       return terminal.paint("good", "healed");
     case "target-removed":
       return "target removed";
+    case "superseded":
+      return "gave way to another";
     default:
       return "recovered by itself";
   }

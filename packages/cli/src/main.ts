@@ -1,24 +1,23 @@
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
-import { parseDuration } from "@neuropilot/config/define";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_CONFIG } from "./config-file.ts";
-import { answer, pause, resume } from "./control.ts";
-import { drill } from "./drill.ts";
+import { DEFAULT_CONFIG } from "./default-config.ts";
 import { CommandFailed, EXIT } from "./exit-codes.ts";
-import { incidents } from "./incidents.ts";
-import { status } from "./status.ts";
 import { processTerminal } from "./terminal.ts";
-import { up } from "./up.ts";
-import { validate } from "./validate.ts";
 
-const terminal = processTerminal();
+// Each command loads what it needs when it is called: loading all of it takes longer than most of them.
+
+const terminal = processTerminal((problem) => {
+  terminal.err(problem);
+  process.once("exit", () => {
+    process.exitCode = EXIT.failed;
+  });
+});
 const DEFAULT_DATA = ".neuropilot";
 
-function duration(text: string): number {
-  const parsed = parseDuration(text);
-  if (parsed.ok && parsed.value > 0) return parsed.value;
-  throw new InvalidArgumentError('Say it as "30s", "10m" or "2h".');
+function folder(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("Name a folder.");
 }
 
 function port(text: string): number {
@@ -26,6 +25,11 @@ function port(text: string): number {
   // The table and the bus take two neighbours.
   if (Number.isInteger(value) && value >= 0 && value <= 65_534) return value;
   throw new InvalidArgumentError("A port is a whole number from 0 (any free one) to 65534.");
+}
+
+function endpoint(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new InvalidArgumentError('Say it as "http://127.0.0.1:8000".');
 }
 
 function somebody(): string {
@@ -36,7 +40,8 @@ function somebody(): string {
   }
 }
 
-const data = () => new Option("--data <folder>", "where its state lives").default(DEFAULT_DATA).env("NEUROPILOT_DATA");
+const data = () =>
+  new Option("--data <folder>", "where its state lives").argParser(folder).default(DEFAULT_DATA).env("NEUROPILOT_DATA");
 const json = () => new Option("--json", "print JSON of a documented, stable shape").default(false);
 const by = () => new Option("--by <name>", "who says so, for the record").default(somebody());
 
@@ -66,26 +71,34 @@ program
       .default(0),
   )
   .addOption(
-    new Option("--table-endpoint <url>", "another DynamoDB-compatible server than the built-in one").env(
-      "AWS_ENDPOINT_URL_DYNAMODB",
-    ),
+    new Option("--table-endpoint <url>", "another DynamoDB-compatible server than the built-in one")
+      .argParser(endpoint)
+      .env("NEUROPILOT_TABLE_ENDPOINT"),
   )
   .addOption(new Option("--json", "print one JSON object a line instead of the story").default(false))
   .addHelpText(
     "after",
     "\nExamples:\n  $ npm start\n  $ neuropilot up --config neuropilot.config.ts --data /var/lib/neuropilot",
   )
-  .action(async (options) => ending(await up(terminal, { ...options, environment: process.env })));
+  .action(async (options) => {
+    const { up } = await import("./up.ts");
+    ending(await up(terminal, { ...options, environment: process.env }));
+  });
 
 program
   .command("validate")
   .description("check a config: every problem at once, with its path, what it wants and an example")
-  .argument("[file]", "the config", DEFAULT_CONFIG)
+  .argument("[file]", `the config; else ${DEFAULT_CONFIG} in this folder`)
+  .addOption(new Option("--config <file>", "the same, as `up` takes it"))
   .addOption(json())
   .addHelpText("after", "\nExits 0 if it is valid, 1 if not.\n\nExample:\n  $ neuropilot validate neuropilot.config.ts")
-  .action(async (file: string, options) =>
-    ending(await validate(terminal, { ...options, config: file, environment: process.env })),
-  );
+  .action(async (file: string | undefined, options) => {
+    if (file !== undefined && options.config !== undefined)
+      throw new CommandFailed(EXIT.usage, "name the config once: either validate <file> or --config <file>");
+    const { validate } = await import("./validate.ts");
+    const config = file ?? options.config ?? DEFAULT_CONFIG;
+    ending(await validate(terminal, { ...options, config, environment: process.env }));
+  });
 
 program
   .command("status")
@@ -94,9 +107,12 @@ program
   .addOption(json())
   .addHelpText(
     "after",
-    "\nExits 0 if every target is healthy, 1 if not, 3 if nothing has run there.\n\nExample:\n  $ neuropilot status --json | jq '.targets[] | select(.health != \"healthy\")'",
+    "\nExits 0 if it runs and every target is healthy, 1 if not, 3 if nothing has run there.\n\nExample:\n  $ neuropilot status --json | jq '.targets[] | select(.health != \"healthy\")'",
   )
-  .action(async (options) => ending(await status(terminal, options)));
+  .action(async (options) => {
+    const { status } = await import("./status.ts");
+    ending(await status(terminal, options));
+  });
 
 program
   .command("incidents")
@@ -105,7 +121,10 @@ program
   .addOption(data())
   .addOption(json())
   .addHelpText("after", "\nExamples:\n  $ neuropilot incidents\n  $ neuropilot incidents inc_api_3")
-  .action(async (id: string | undefined, options) => ending(await incidents(terminal, { ...options, id })));
+  .action(async (id: string | undefined, options) => {
+    const { incidents } = await import("./incidents.ts");
+    ending(await incidents(terminal, { ...options, id }));
+  });
 
 program
   .command("pause")
@@ -115,14 +134,15 @@ program
   .addOption(json())
   .addOption(by())
   .addOption(new Option("--reason <text>", "why, for those who wonder").default("no reason given"))
-  .addOption(new Option("--for <duration>", "resume by itself after this").argParser(duration))
+  .addOption(new Option("--for <duration>", "resume by itself after this: 30s, 10m, 2h"))
   .addHelpText(
     "after",
     '\nExamples:\n  $ neuropilot pause --reason "database migration" --for 30m\n  $ neuropilot pause api',
   )
-  .action(async (target: string | undefined, options) =>
-    ending(await pause(terminal, { ...options, target, forMs: options.for })),
-  );
+  .action(async (target: string | undefined, options) => {
+    const { pause } = await import("./control.ts");
+    ending(await pause(terminal, { ...options, target }));
+  });
 
 program
   .command("resume")
@@ -132,7 +152,10 @@ program
   .addOption(json())
   .addOption(by())
   .addHelpText("after", "\nExample:\n  $ neuropilot resume")
-  .action(async (target: string | undefined, options) => ending(await resume(terminal, { ...options, target })));
+  .action(async (target: string | undefined, options) => {
+    const { resume } = await import("./control.ts");
+    ending(await resume(terminal, { ...options, target }));
+  });
 
 for (const [word, description] of [
   ["approve", "say yes to an attempt that waits for a person (mode: approve)"],
@@ -147,7 +170,10 @@ for (const [word, description] of [
     .addOption(json())
     .addOption(by())
     .addHelpText("after", `\nExample:\n  $ neuropilot ${word} ${word === "acknowledge" ? "inc_api_3" : "att_api_7"}`)
-    .action(async (id: string, options) => ending(await answer(terminal, { ...options, word, id })));
+    .action(async (id: string, options) => {
+      const { answer } = await import("./control.ts");
+      ending(await answer(terminal, { ...options, word, id }));
+    });
 
 program
   .command("drill")
@@ -162,15 +188,11 @@ program
     "after",
     "\nExits 0 if every scenario passed, 1 if not.\n\nExamples:\n  $ neuropilot drill refused\n  $ neuropilot drill --all --json",
   )
-  .action(async (scenario: string | undefined, options) =>
-    ending(
-      await drill(terminal, {
-        ...options,
-        scenario,
-        command: [process.execPath, process.argv[1] ?? join(import.meta.dirname, "main.ts")],
-      }),
-    ),
-  );
+  .action(async (scenario: string | undefined, options) => {
+    const { drill } = await import("./drill.ts");
+    const command: [string, string] = [process.execPath, process.argv[1] ?? join(import.meta.dirname, "main.ts")];
+    ending(await drill(terminal, { ...options, scenario, command }));
+  });
 
 function jobs(text: string): number {
   const value = Number(text);

@@ -10,7 +10,7 @@ import {
   siteKey,
   type View,
 } from "@neuropilot/core";
-import type { OpenInstance } from "@neuropilot/local";
+import type { OpenInstance } from "@neuropilot/local/instance";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { configOf, withInstance } from "./open.ts";
 import { exact, type Style, type Terminal, table, when } from "./terminal.ts";
@@ -51,7 +51,7 @@ export async function status(terminal: Terminal, options: { data: string; json: 
     readStatus(instance, configOf(instance, options.data), terminal.now()),
   );
   terminal.out(options.json ? JSON.stringify(report, null, 2) : renderStatus(terminal, report));
-  return report.targets.every((target) => target.health === "healthy") ? EXIT.ok : EXIT.no;
+  return report.running && report.targets.every((target) => target.health === "healthy") ? EXIT.ok : EXIT.no;
 }
 
 /** What is true now, from the windows of all vantages: the same reduction that deciding uses. */
@@ -168,6 +168,7 @@ function renderStatus(terminal: Terminal, report: StatusReport): string {
           `healing is paused by ${report.paused.by}: ${report.paused.reason}${report.paused.until === null ? "" : `, until ${exact(Date.parse(report.paused.until))}`}`,
         ),
   ].filter((part) => part !== "");
+  const all = report.targets.length;
   const rows = report.targets.map((target) => [
     target.id,
     target.site,
@@ -200,7 +201,12 @@ function renderStatus(terminal: Terminal, report: StatusReport): string {
     report.targets.length === 0
       ? "No targets are configured."
       : ill === 0
-        ? terminal.paint("good", `All ${report.targets.length} healthy.`)
-        : terminal.paint("bad", `${ill} of ${report.targets.length} need attention.`);
-  return [head.join(" · "), "", table([titles, ...rows]), "", table(vantages), "", verdict].join("\n");
+        ? terminal.paint(report.running ? "good" : "dim", `${ofAll(all, all)} healthy.`)
+        : terminal.paint("bad", `${ofAll(ill, all)} in need of attention.`);
+  const end = report.running ? verdict : `${verdict} ${terminal.paint("warn", "Nobody watches now.")}`;
+  return [head.join(" · "), "", table([titles, ...rows]), "", table(vantages), "", end].join("\n");
+}
+
+function ofAll(count: number, all: number): string {
+  return all === 1 ? "The one target is" : `${count === all ? "All" : `${count} of`} ${all} are`;
 }

@@ -44,7 +44,7 @@ export function createStory(
 
   function line(at: number, who: string, text: string, style?: Style): void {
     const head = `${clockTime(at)}  ${who.padEnd(WHO_WIDTH)} `;
-    const room = Math.max(40, options.columns - head.length);
+    const room = Math.max(24, options.columns - head.length);
     const [first = "", ...rest] = wrap(text, room);
     const paint = (part: string) => (style === undefined ? part : terminal.paint(style, part));
     terminal.out(

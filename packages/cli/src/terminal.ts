@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 
 /** What the commands write to; tests and `--json` put others in its place. */
 export interface Terminal {
+  /** Text for people or JSON; control characters in it are taken out, because part of it comes from the services watched. */
   out(text: string): void;
   err(text: string): void;
   /** Colours only on a terminal that has them, and never with NO_COLOR. */
@@ -20,13 +21,32 @@ const FORMATS = {
   info: "cyan",
 } as const;
 
-export function processTerminal(): Terminal {
+/**
+ * The process's own terminal. A reader that goes away (`| head`) is no error, and must not end healing; an output that cannot
+ * be written (a full disk) is told to `onLost`, once.
+ */
+export function processTerminal(onLost: (problem: string) => void): Terminal {
+  let lost = false;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || lost) return;
+    lost = true;
+    onLost(`the output cannot be written: ${error.message}`);
+  });
+  process.stderr.on("error", () => {});
   return {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    err: (text) => void process.stderr.write(`${text}\n`),
+    out: (text) => void process.stdout.write(`${harmless(text)}\n`),
+    err: (text) => void process.stderr.write(`${harmless(text)}\n`),
     paint: (style, text) => styleText(FORMATS[style], text, { stream: process.stdout, validateStream: true }),
     now: Date.now,
   };
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what could take over a terminal.
+const CONTROL = /\u001b(?!\[[0-9;]*m)|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g;
+
+/** Keeps line ends, tabs and colours. */
+export function harmless(text: string): string {
+  return text.replace(CONTROL, "");
 }
 
 /** Columns aligned by what one sees: colour codes take no room. The last column is not padded. */

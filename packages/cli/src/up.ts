@@ -4,6 +4,7 @@ import { demoConfig, openDataFolder, type Runner, type Stage, startRunner, start
 import { chooseConfig, explainProblems, readConfigFile } from "./config-file.ts";
 import { playDemo } from "./demo.ts";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
+import { createOperatorWords } from "./operator-words.ts";
 import { createStory, type Story } from "./story.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -33,19 +34,27 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
   try {
     const plan = await makePlan(options);
     if (plan.stage !== undefined) closing.push(plan.stage.close);
-    const story = createStory(terminal, plan.config, { json: options.json, columns: process.stdout.columns ?? Number.POSITIVE_INFINITY });
+    const story = createStory(terminal, plan.config, {
+      json: options.json,
+      columns: process.stdout.columns ?? Number.POSITIVE_INFINITY,
+    });
     closing.push(async () => story.stop());
+    const words = createOperatorWords(terminal, story, plan.config);
     const runner = await startRunner({
       config: plan.config,
       folder: opened.folder,
       port: options.port,
       ...(options.tableEndpoint === undefined ? {} : { tableEndpoint: options.tableEndpoint }),
       environment: plan.environment,
-      complain: (problem) => terminal.err(problem),
-      listeners: [story.listener],
+      complain: (problem) => {
+        if (options.json) terminal.err(problem);
+        else story.tell("neuropilot", problem, "bad");
+      },
+      listeners: [story.listener, words.listener],
     });
     closing.push(() => runner.close());
     introduce(terminal, options, plan, runner, story);
+    await words.tellWhatHolds(runner);
     story.start(runner);
     if (plan.stage !== undefined) closing.push(playDemo(story, plan.stage));
     const signal = await ended;
@@ -56,14 +65,21 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** A terminal sends Ctrl-C to npm, the launcher and this process, and those pass it on: several within this time are one. */
+const ONE_PRESS_MS = 500;
+
+/** Resolves at the first signal; a second one ends the process at once. */
 function untilSignal(): Promise<string> {
   return new Promise((resolve) => {
+    let firstAt: number | undefined;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.once(signal, () => {
+      process.on(signal, () => {
+        firstAt ??= performance.now();
+        if (performance.now() - firstAt > ONE_PRESS_MS) process.exit(EXIT.failed);
         resolve(signal === "SIGINT" ? "Ctrl-C" : signal);
-        process.once(signal, () => process.exit(EXIT.failed));
       });
+    // Only where a parent has opened a channel to this process: then it ends with its parent, however that ends.
+    process.once("disconnect", () => resolve("its parent has ended"));
   });
 }
 
@@ -98,7 +114,14 @@ async function makePlan(options: UpCommand): Promise<Plan> {
 function introduce(terminal: Terminal, options: UpCommand, plan: Plan, runner: Runner, story: Story): void {
   const { config } = plan;
   if (options.json) {
-    terminal.out(JSON.stringify({ at: new Date().toISOString(), event: "ready", ...runner.info }));
+    terminal.out(
+      JSON.stringify({
+        at: new Date().toISOString(),
+        event: "ready",
+        ...runner.info,
+        text: `watches ${config.targets.length} targets`,
+      }),
+    );
     return;
   }
   const vantages = config.vantages.length === 1 ? "one place" : `${config.vantages.length} places`;

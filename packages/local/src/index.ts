@@ -4,9 +4,9 @@ export * from "./data-folder/index.ts";
 export * from "./demo/index.ts";
 export * from "./drills/index.ts";
 export * from "./runner/instance.ts";
+export type { InstanceInfo } from "./runner/instance-info.ts";
 export {
   channelsOf,
-  type InstanceInfo,
   type Listener,
   type Runner,
   type RunnerOptions,

@@ -9,7 +9,7 @@ export const DRILL = {
   callTimeoutMs: 1_000,
   callNotAfterMs: 5_000,
   cooldownMs: 3_000,
-  verifyMs: 8_000,
+  verifyMs: 12_000,
 } as const;
 
 const ms = (value: number) => `${value}ms`;
@@ -58,7 +58,7 @@ export function drillConfig(place: {
         allowPrivate: true,
         rules: {
           down: { hold: "1500ms", holdAlone: ms(DRILL.holdMs), reprobe: "300ms" },
-          slow: { threshold: "250ms", window: "10s" },
+          slow: { threshold: "250ms", window: "20s" },
           failing: { window: "6s" },
           suspicion: { for: "30s" },
           inconclusive: { hold: "5s" },

@@ -1,6 +1,7 @@
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 
 const STOP_WITHIN_MS = 5_000;
@@ -26,21 +27,26 @@ export async function startRunnerProcess(options: {
 }): Promise<RunnerProcess> {
   const [executable, ...first] = options.command;
   const environment = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...options.environment };
-  const child = spawn(executable, [...first, ...options.args], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(executable, [...first, ...options.args], {
+    env: environment,
+    // It ends with us, however we end: the channel closes.
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
   const gone = once(child, "exit");
   const said: string[] = [];
   const note = (line: string) => {
     said.push(line);
     if (said.length > MOST_LINES) said.shift();
   };
-  createInterface({ input: child.stderr }).on("line", note);
+  const { stdout, stderr } = pipesOf(child);
+  createInterface({ input: stderr }).on("line", note);
   await new Promise<void>((resolve, reject) => {
     const fail = (why: string) => reject(new Error(`the runner ${why}: ${said.join(" | ") || "it said nothing"}`));
     const timer = setTimeout(
       () => fail(`was not ready within ${options.readyWithinMs / 1000} s`),
       options.readyWithinMs,
     );
-    createInterface({ input: child.stdout }).on("line", (line) => {
+    createInterface({ input: stdout }).on("line", (line) => {
       note(line);
       if (!line.includes('"event":"ready"')) return;
       clearTimeout(timer);
@@ -79,4 +85,10 @@ export async function startRunnerProcess(options: {
       return stdout;
     },
   };
+}
+
+/** Both are there: they were asked for as pipes. */
+function pipesOf({ stdout, stderr }: ChildProcess): { readonly stdout: Readable; readonly stderr: Readable } {
+  if (stdout === null || stderr === null) throw new Error("the runner was started without pipes");
+  return { stdout, stderr };
 }

@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import type { Completion, Invocation } from "./messages.ts";
+import type { Answer, Completion, Invocation, Question } from "./messages.ts";
 
 /** The thread that holds the functions: imports a handler on its first event, as Lambda would, and answers each once. */
 
@@ -25,14 +25,25 @@ async function invoke({ id, file, name, event, deadline }: Invocation): Promise<
       awsRequestId: `local-${id}`,
       getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
     };
-    return { id, ok: true, result: await handler(event, context) };
+    return { kind: "done", id, ok: true, result: await handler(event, context) };
   } catch (error) {
-    return { id, ok: false, reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+    return {
+      kind: "done",
+      id,
+      ok: false,
+      reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+    };
   }
 }
 
 const port = parentPort;
 if (port === null) throw new Error("functions-worker runs as a worker thread only");
-port.on("message", (invocation: Invocation) => {
-  invoke(invocation).then((completion) => port.postMessage(completion));
+const say = (answer: Answer) => port.postMessage(answer);
+port.on("message", (question: Question) => {
+  if (question.kind === "alive?") say({ kind: "alive" });
+  else
+    invoke(question)
+      .then(say)
+      // A result that cannot be sent, as Lambda would refuse one that is no JSON.
+      .catch((error: unknown) => say({ kind: "done", id: question.id, ok: false, reason: String(error) }));
 });

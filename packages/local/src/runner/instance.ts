@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import type { Config } from "@neuropilot/config";
-import { createPublisher, type Publish } from "@neuropilot/events";
+import type { Publish } from "@neuropilot/events";
 import { createDynamoTable, createState, type State } from "@neuropilot/store";
 import { openDataFolder, readInstance } from "../data-folder/index.ts";
 import { ensureTable, startTableServer } from "../table/index.ts";
-import { type InstanceInfo, TABLE_NAME } from "./runner.ts";
+import { type AwsIdentity, awsClient, awsIdentity } from "./aws.ts";
+import type { InstanceInfo } from "./instance-info.ts";
 
 /** A look into an instance's state, running or not. Always `close` it. */
 export interface OpenInstance {
@@ -24,7 +25,9 @@ export type OpenedInstance =
   | { readonly ok: true; readonly instance: OpenInstance }
   | { readonly ok: false; readonly problem: string };
 
-const LOCAL_CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+/** One that is starting says within this time how it is reached. */
+const STARTING_MS = 5_000;
+const POLL_MS = 100;
 
 /**
  * Opens the state below a data folder: through the running instance where there is one, else by starting its table for as
@@ -33,66 +36,105 @@ const LOCAL_CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 export async function openInstance(
   dataPath: string,
   options: {
-    /** Never starts the table itself: who looks on must not hold the folder. */ readonly onlyRunning?: boolean;
+    /** Never starts the table itself: who looks on must not hold the folder. */
+    readonly onlyRunning?: boolean;
+    /** The process's environment: another server's table may want the keys in it. */
+    readonly environment?: Readonly<Record<string, string | undefined>>;
   } = {},
 ): Promise<OpenedInstance> {
-  const found = await readInstance(dataPath);
-  const info = found === undefined ? undefined : infoOf(found.info);
-  if (info === undefined)
-    return { ok: false, problem: `nothing has run in ${dataPath} yet: \`neuropilot up --data ${dataPath}\` starts it` };
-  if (found?.alive === true) return connect(info);
-  return options.onlyRunning === true
-    ? { ok: false, problem: `nothing runs in ${dataPath}` }
-    : openAlone(dataPath, info);
-}
-
-function connect(info: InstanceInfo): OpenedInstance {
-  const table = clientFor(info.tableEndpoint);
-  const bus = new EventBridgeClient({
-    endpoint: info.busEndpoint,
-    region: "us-east-1",
-    credentials: LOCAL_CREDENTIALS,
-    maxAttempts: 2,
-  });
+  const deadline = Date.now() + STARTING_MS;
+  let found = await readInstance(dataPath);
+  let info = infoOf(found?.info);
+  if (info === undefined && found?.alive !== true)
+    return {
+      ok: false,
+      problem: `nothing has run in ${dataPath} yet: \`neuropilot up --data ${quoted(dataPath)}\` starts it`,
+    };
+  while (found?.alive !== true || info === undefined) {
+    if (options.onlyRunning === true) return { ok: false, problem: `nothing runs in ${dataPath}` };
+    const alone = info === undefined ? undefined : await openAlone(dataPath, info, options.environment ?? {});
+    // Somebody has the folder and has not said yet how it is reached: it starts, or looks at the state for a moment as we do.
+    if (alone?.ok === true || Date.now() >= deadline)
+      return alone ?? { ok: false, problem: `what runs in ${dataPath} has not started yet: try again in a moment` };
+    await sleep(POLL_MS);
+    found = await readInstance(dataPath);
+    info = infoOf(found?.info);
+  }
+  const running = info;
+  const identity = awsIdentity(options.environment ?? {}, { own: running.ownTable });
+  const open = openTable(running, running.tableEndpoint, identity);
   return {
     ok: true,
     instance: {
-      state: createState(createDynamoTable(table, info.tableName)),
-      config: readConfig(info.configFile),
-      running: info,
-      publish: createPublisher(bus, info.busName),
-      async close() {
-        table.destroy();
-        bus.destroy();
-      },
+      ...open.instance,
+      running,
+      publish: async (events) => (await publisherFor(running))(events),
+      close: open.close,
     },
   };
 }
 
-async function openAlone(dataPath: string, info: InstanceInfo): Promise<OpenedInstance> {
+/** Few commands publish, and the client takes its time to load. */
+async function publisherFor(info: InstanceInfo): Promise<Publish> {
+  const [{ EventBridgeClient }, { createPublisher }] = await Promise.all([
+    import("@aws-sdk/client-eventbridge"),
+    import("@neuropilot/events"),
+  ]);
+  const client = new EventBridgeClient(awsClient(awsIdentity({}, { own: true }), info.busEndpoint));
+  const publish = createPublisher(client, info.busName);
+  return async (events) => {
+    try {
+      return await publish(events);
+    } finally {
+      client.destroy();
+    }
+  };
+}
+
+async function openAlone(
+  dataPath: string,
+  info: InstanceInfo,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<OpenedInstance> {
   const opened = await openDataFolder(dataPath);
   if (!opened.ok) return { ok: false, problem: opened.problem };
-  const server = await startTableServer({ folder: join(opened.folder.path, "table") });
-  const client = clientFor(server.endpoint);
-  await ensureTable(client, TABLE_NAME);
+  const closing: (() => Promise<void>)[] = [() => opened.folder.release()];
+  const close = async () => {
+    for (const step of closing.splice(0).reverse()) await step();
+  };
+  try {
+    const identity = awsIdentity(environment, { own: info.ownTable });
+    let endpoint = info.tableEndpoint;
+    if (info.ownTable) {
+      const server = await startTableServer({ folder: join(opened.folder.path, "table") });
+      closing.push(() => server.close());
+      endpoint = server.endpoint;
+    }
+    const open = openTable(info, endpoint, identity);
+    closing.push(open.close);
+    await ensureTable(open.client, info.tableName);
+    return { ok: true, instance: { ...open.instance, running: undefined, publish: undefined, close } };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function openTable(info: InstanceInfo, endpoint: string, identity: AwsIdentity) {
+  const client = new DynamoDBClient(awsClient(identity, endpoint));
   return {
-    ok: true,
+    client,
     instance: {
-      state: createState(createDynamoTable(client, TABLE_NAME)),
+      state: createState(createDynamoTable(client, info.tableName)),
       config: readConfig(info.configFile),
-      running: undefined,
-      publish: undefined,
-      async close() {
-        client.destroy();
-        await server.close();
-        await opened.folder.release();
-      },
     },
+    close: async () => client.destroy(),
   };
 }
 
-function clientFor(endpoint: string): DynamoDBClient {
-  return new DynamoDBClient({ endpoint, region: "us-east-1", credentials: LOCAL_CREDENTIALS, maxAttempts: 2 });
+/** As a shell takes it in one piece. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Written by the runner from a resolved config; a file of another version is not read. */
@@ -112,5 +154,6 @@ function infoOf(value: unknown): InstanceInfo | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const fields = ["tableEndpoint", "busEndpoint", "tableName", "busName", "configFile"] as const;
   const record: Readonly<Record<string, unknown>> = { ...value };
-  return fields.every((field) => typeof record[field] === "string") ? (value as InstanceInfo) : undefined;
+  if (!fields.every((field) => typeof record[field] === "string")) return undefined;
+  return { ...(value as InstanceInfo), ownTable: record.ownTable !== false };
 }

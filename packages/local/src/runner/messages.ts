@@ -1,5 +1,8 @@
 /** What the runner sends to the thread that holds the functions. */
+export type Question = Invocation | { readonly kind: "alive?" };
+
 export interface Invocation {
+  readonly kind: "invoke";
   readonly id: number;
   /** A handler's file in `functions/`, without its ending. */
   readonly file: string;
@@ -10,6 +13,8 @@ export interface Invocation {
 }
 
 /** And what comes back. */
+export type Answer = Completion | { readonly kind: "alive" };
+
 export type Completion =
-  | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | { readonly id: number; readonly ok: false; readonly reason: string };
+  | { readonly kind: "done"; readonly id: number; readonly ok: true; readonly result: unknown }
+  | { readonly kind: "done"; readonly id: number; readonly ok: false; readonly reason: string };

@@ -1,35 +1,25 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { type Config, shardsOf } from "@neuropilot/config";
+import { type Config, shardOf, shardsOf } from "@neuropilot/config";
 import { type FunctionSpec, manifest } from "@neuropilot/functions/manifest";
 import type { Log } from "@neuropilot/loop";
 import { createDynamoTable, createState, type State } from "@neuropilot/store";
-import { type BusRule, startBus } from "../bus/bus.ts";
+import { type Bus, type BusOptions, type BusRule, BusStartError, startBus } from "../bus/bus.ts";
 import type { DataFolder } from "../data-folder/index.ts";
-import { type ScheduleEntry, startScheduler } from "../scheduler/index.ts";
+import { type EntryState, type ScheduleEntry, startScheduler } from "../scheduler/index.ts";
 import { ensureTable, startTableServer } from "../table/index.ts";
+import { awsClient, awsEnvironment, awsIdentity } from "./aws.ts";
 import { startFunctionHost } from "./function-host.ts";
+import { type InstanceInfo, TABLE_NAME } from "./instance-info.ts";
 import { openLogFile } from "./log-file.ts";
 
-export const TABLE_NAME = "neuropilot";
 const BUS_NAME = "neuropilot";
-/** The SDK signs every request; a local server does not look at it. */
-const LOCAL_AWS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 const CLOSE_GRACE_MS = 1_500;
-
-/** What a running instance tells the command line: where its table and bus are, and what it watches. */
-export interface InstanceInfo {
-  readonly pid: number;
-  readonly startedAt: number;
-  readonly tableEndpoint: string;
-  readonly busEndpoint: string;
-  readonly tableName: string;
-  readonly busName: string;
-  /** The resolved config, as JSON. */
-  readonly configFile: string;
-  readonly logFile: string;
-}
+/** A look at one shard takes a few tenths of a second. */
+const FIRST_LOOKS_APART_MS = 200;
+/** With all the code still to be read. */
+const FIRST_LOOK_TAKES_MS = 2_000;
 
 export interface RunnerOptions {
   readonly config: Config;
@@ -56,6 +46,8 @@ export interface Listener {
 export interface Runner {
   readonly info: InstanceInfo;
   readonly state: State;
+  /** How each schedule keeps up: its last tick, how late that began, what was skipped. */
+  schedules(): readonly EntryState[];
   close(): Promise<void>;
 }
 
@@ -71,19 +63,9 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const undo: (() => Promise<void>)[] = [];
   try {
     const tableEndpoint = options.tableEndpoint ?? (await startOwnTable(options, note, undo));
-    const awsEnvironment = {
-      ...LOCAL_AWS,
-      ...given(options.environment, /^AWS_/),
-      AWS_ENDPOINT_URL_DYNAMODB: tableEndpoint,
-    };
-    const client = new DynamoDBClient({
-      endpoint: tableEndpoint,
-      region: awsEnvironment.AWS_REGION,
-      credentials: {
-        accessKeyId: awsEnvironment.AWS_ACCESS_KEY_ID,
-        secretAccessKey: awsEnvironment.AWS_SECRET_ACCESS_KEY,
-      },
-    });
+    const ownTable = options.tableEndpoint === undefined;
+    const identity = awsIdentity(options.environment, { own: ownTable });
+    const client = new DynamoDBClient(awsClient(identity, tableEndpoint));
     undo.push(async () => client.destroy());
     await ensureTable(client, TABLE_NAME);
     const state = createState(createDynamoTable(client, TABLE_NAME));
@@ -92,7 +74,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     writeFileSync(configFile, JSON.stringify(config, null, 2));
     const environment: Record<string, string> = {
       ...given(options.environment, /^(NODE_|TZ$|PATH$)/),
-      ...awsEnvironment,
+      ...awsEnvironment(identity, tableEndpoint),
       ...secretsOf(options.environment),
       NEUROPILOT_TABLE: TABLE_NAME,
       NEUROPILOT_BUS: BUS_NAME,
@@ -101,8 +83,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     };
     const host = startFunctionHost({ environment, onLine: log.write });
     const listening: { runner?: Runner } = {};
-    const bus = await startBus({
-      ...(options.port === undefined || options.port === 0 ? {} : { port: options.port + 1 }),
+    const bus = await startBusBeside(options, {
       busName: BUS_NAME,
       rules: [
         ...rulesOf(config, (spec, event) => host.invoke(spec, event)),
@@ -115,21 +96,19 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
         complain(`an event for ${rule} could not be delivered (${error}); reconcile picks up what it asked for`),
     });
     // The bus's address is known only now; the functions read it with their first event.
-    undo.push(() => bus.close());
     environment.AWS_ENDPOINT_URL_EVENTBRIDGE = bus.endpoint;
 
     const entries = schedulesOf(config, (spec, event) => host.invoke(spec, event));
-    const scheduler = startScheduler({ entries, log: note });
-    // Schedules are aligned to the clock; the first look does not wait for that.
-    const firstLook = AbortSignal.timeout(config.intervalMs);
-    for (const entry of entries)
-      entry
-        .run(Date.now(), firstLook)
-        .catch((error: unknown) => note("warn", "first-look-failed", { entry: entry.name, reason: String(error) }));
+    const scheduler = startScheduler({ entries, log: note, stopTimeoutMs: CLOSE_GRACE_MS });
+    // At once: a bus that closes counts no delivery as failed, so what the functions' end cuts off is delivered by the next start.
+    undo.push(async () => {
+      await Promise.all([scheduler.stop(), bus.close(), host.close(CLOSE_GRACE_MS)]);
+    });
     const info: InstanceInfo = {
       pid: process.pid,
       startedAt: Date.now(),
       tableEndpoint,
+      ownTable,
       busEndpoint: bus.endpoint,
       tableName: TABLE_NAME,
       busName: BUS_NAME,
@@ -140,11 +119,8 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     const runner: Runner = {
       info,
       state,
-      async close() {
-        await scheduler.stop();
-        await host.close(CLOSE_GRACE_MS);
-        await runAll(undo);
-      },
+      schedules: () => scheduler.state(),
+      close: () => runAll(undo),
     };
     listening.runner = runner;
     return runner;
@@ -155,10 +131,18 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
 }
 
 async function startOwnTable(
-  { folder, port }: RunnerOptions,
-  log: Log,
+  { folder, port, complain }: RunnerOptions,
+  note: Log,
   undo: (() => Promise<void>)[],
 ): Promise<string> {
+  let down = false;
+  // Said once to people as well: on a full disk, which is why it stops most often, the log takes no line.
+  const log: Log = (level, event, fields) => {
+    note(level, event, fields);
+    if (event === "table.stopped" && !down) complain(`${String(fields.problem)} Nothing is healed until then.`);
+    else if (event === "table.started-again") complain("the table takes writes again: healing goes on");
+    down = event === "table.stopped" || (down && event !== "table.started-again");
+  };
   const server = await startTableServer({
     folder: join(folder.path, "table"),
     ...(port === undefined ? {} : { port }),
@@ -166,6 +150,15 @@ async function startOwnTable(
   });
   undo.push(() => server.close());
   return server.endpoint;
+}
+
+/** The bus takes the port after the table's, which nobody named: a problem with it says where it comes from. */
+async function startBusBeside({ port }: RunnerOptions, bus: BusOptions): Promise<Bus> {
+  if (port === undefined || port === 0) return startBus(bus);
+  return startBus({ ...bus, port: port + 1 }).catch((error: unknown) => {
+    if (!(error instanceof BusStartError)) throw error;
+    throw new BusStartError(`${error.message} (The bus takes the port after --port ${port}.)`);
+  });
 }
 
 /** In the reverse order of starting; one that fails does not keep the others open. */
@@ -215,11 +208,22 @@ function rulesOf(config: Config, invoke: Invoke): BusRule[] {
         retries: spec.retries,
         maxEventAgeSeconds: spec.maxEventAgeSeconds,
         timeoutMs: spec.timeoutSeconds * 1000,
-        deliver: (event) =>
-          invoke(spec, place === undefined ? event : { ...record(event), neuropilot: { ...place, tick: Date.now() } }),
+        async deliver(event) {
+          if (place === undefined) return invoke(spec, event);
+          if (!concerns(config, place, event)) return undefined;
+          return invoke(spec, { ...record(event), neuropilot: { ...place, tick: Date.now() } });
+        },
       }));
     }),
   );
+}
+
+/** Whether a probe at this place may have something to look at: of fifty shards one has the target. */
+function concerns(config: Config, place: { readonly shard: string }, event: unknown): boolean {
+  const { detail } = { detail: undefined, ...record(event) };
+  const { target } = { target: undefined, ...record(detail) };
+  // An event without a target is the function's to refuse.
+  return typeof target !== "string" || shardOf(config, target) === place.shard;
 }
 
 function record(event: unknown): object {
@@ -242,6 +246,8 @@ function ruleOfListener(listener: Listener, runner: () => Runner | undefined): B
 
 function schedulesOf(config: Config, invoke: Invoke): ScheduleEntry[] {
   const periods = { interval: config.intervalMs, reconcile: config.reconcileMs };
+  const looks = config.vantages.length * shardsOf(config).length;
+  const apartMs = Math.min(FIRST_LOOKS_APART_MS, config.intervalMs / looks);
   return manifest.flatMap((spec) =>
     spec.wakes.flatMap((wake) => {
       if (wake.kind !== "schedule") return [];
@@ -251,6 +257,9 @@ function schedulesOf(config: Config, invoke: Invoke): ScheduleEntry[] {
         name: [spec.name, place?.vantage, place?.shard].filter((part) => part !== undefined).join("/"),
         // Spread over the period: vantages that look in turn see trouble sooner, and one machine is never asked all at once.
         schedule: { everyMs, phaseMs: Math.floor((everyMs * index) / places.length) },
+        // Nobody who starts it waits a whole period for the first look; but all shards at once would make each other late,
+        // and reconcile, before there is a look, would take every shard for silent and decide about every target.
+        firstAfterMs: Math.floor(place === undefined ? looks * apartMs + FIRST_LOOK_TAKES_MS : index * apartMs),
         async run(tick: number) {
           await invoke(spec, place === undefined ? { tick } : { ...place, tick });
         },

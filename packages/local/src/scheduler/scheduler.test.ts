@@ -109,6 +109,26 @@ describe("the scheduler", () => {
     expect(b.ticks).toEqual([3_000, 13_000, 23_000]);
   });
 
+  test("runs an entry once soon after the start where it is asked to, and at its times from then on", async () => {
+    const a = recorder("a", { everyMs: 10_000 });
+    const b = recorder("b", { everyMs: 10_000 });
+    const c = recorder("c", { everyMs: 10_000 }, true);
+    const running = world(
+      [
+        { ...a.entry, firstAfterMs: 0 },
+        { ...b.entry, firstAfterMs: 9_500 },
+        { ...c.entry, firstAfterMs: 400 },
+      ],
+      1_234,
+    );
+    await running.clock.pass(25_000);
+    expect(a.ticks).toEqual([1_234, 10_000, 20_000]);
+    expect(b.ticks, "its own time came sooner").toEqual([10_000, 20_000]);
+    expect(c.ticks, "the first look is a tick like others: none overlaps it").toEqual([1_634]);
+    expect(stateOf(running, "c")).toMatchObject({ skipped: 1 });
+    c.finish();
+  });
+
   test("follows a cron expression, and says when it is over", async () => {
     const parsed = parseSchedule("cron(0/30 0 1 1 ? 1970)");
     if (!parsed.ok) throw new Error(parsed.problem);
@@ -120,18 +140,21 @@ describe("the scheduler", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("never runs an entry twice at once: what comes meanwhile is skipped and counted, not made up for", async () => {
+  test("never runs an entry twice at once: of what comes meanwhile the newest follows, and the rest are skipped and counted", async () => {
     const a = recorder("a", { everyMs: 1_000 }, true);
     const b = recorder("b", { everyMs: 1_000 });
     const running = world([a.entry, b.entry]);
     await running.clock.pass(4_500);
     expect(a.ticks).toEqual([1_000]);
-    expect(stateOf(running)).toMatchObject({ running: true, skipped: 3, lastTick: 1_000 });
+    expect(stateOf(running)).toMatchObject({ running: true, skipped: 2, lastTick: 1_000 });
     a.finish();
     await running.clock.pass(0);
-    expect(a.ticks).toEqual([1_000]);
+    expect(a.ticks).toEqual([1_000, 4_000]);
+    expect(stateOf(running)).toMatchObject({ running: true, skipped: 2, lastTick: 4_000, lateMs: 500 });
+    a.finish();
     await running.clock.pass(1_000);
-    expect(a.ticks).toEqual([1_000, 5_000]);
+    expect(a.ticks).toEqual([1_000, 4_000, 5_000]);
+    a.finish();
     expect(b.ticks).toEqual([1_000, 2_000, 3_000, 4_000, 5_000]);
   });
 

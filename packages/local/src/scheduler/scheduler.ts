@@ -7,6 +7,8 @@ export interface ScheduleEntry {
   readonly name: string;
   /** `everyMs`: at whole multiples of it since 1970, `phaseMs` later. */
   readonly schedule: Schedule | { readonly everyMs: number; readonly phaseMs?: number };
+  /** One tick more, so long after the start; not more than one where its times come sooner. Absent: its times only. */
+  readonly firstAfterMs?: number;
   /** `tickMs` is the scheduled time, epoch milliseconds; the signal says that the scheduler stops. */
   run(tickMs: number, signal: AbortSignal): Promise<void>;
 }
@@ -17,7 +19,7 @@ export interface EntryState {
   readonly lastTick?: number;
   /** How long after its scheduled time the last tick began. */
   readonly lateMs?: number;
-  /** Ticks that came while the one before still ran. */
+  /** Ticks that never ran, as newer ones came while an older still ran. */
   readonly skipped: number;
 }
 
@@ -51,8 +53,8 @@ const JUMP_MS = 5_000;
 const STARTS_PER_TURN = 64;
 
 /**
- * Runs each entry at its times. Ticks of one entry never overlap: one that comes while the last still runs is skipped and
- * counted. After a sleep or a leap of the clock the newest missed tick runs, not all of them; a clock that was set back
+ * Runs each entry at its times. Ticks of one entry never overlap and never pile up: one that comes while the last still runs
+ * follows it at once, and of several only the newest; the others are skipped and counted. After a sleep or a leap of the clock the newest missed tick runs, not all of them; a clock that was set back
  * repeats none. Throws for two entries of one name.
  */
 export function startScheduler(options: {
@@ -69,15 +71,19 @@ export function startScheduler(options: {
 class RunningEntry {
   readonly name: string;
   readonly schedule: Schedule;
+  readonly firstAfterMs: number | undefined;
   readonly run: ScheduleEntry["run"];
   current: { readonly since: number; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   last: { readonly tick: number; readonly lateMs: number } | undefined;
+  /** The newest tick that came while one ran. */
+  waiting: number | undefined;
   skipped = 0;
 
   constructor(entry: ScheduleEntry) {
     this.name = entry.name;
     this.schedule =
       "everyMs" in entry.schedule ? everyMs(entry.schedule.everyMs, entry.schedule.phaseMs) : entry.schedule;
+    this.firstAfterMs = entry.firstAfterMs;
     this.run = (tick, signal) => entry.run(tick, signal);
   }
 }
@@ -103,7 +109,9 @@ class RunningScheduler {
     for (const entry of entries.map((each) => new RunningEntry(each))) {
       if (this.#entries.has(entry.name)) throw new Error(`two scheduled entries are named ${entry.name}`);
       this.#entries.set(entry.name, entry);
-      this.#plan(entry, now);
+      if (entry.firstAfterMs === undefined) this.#plan(entry, now);
+      else
+        this.#due.add(Math.min(now + entry.firstAfterMs, entry.schedule.next(now) ?? Number.POSITIVE_INFINITY), entry);
     }
     this.#wait();
   }
@@ -164,14 +172,22 @@ class RunningScheduler {
 
   #begin(entry: RunningEntry, tick: number, now: number): void {
     if (entry.current !== undefined) {
-      entry.skipped += 1;
-      const runningMs = now - entry.current.since;
-      this.#log("warn", "scheduler.skipped", { entry: entry.name, tick, runningMs, skipped: entry.skipped });
+      this.#keepWaiting(entry, tick, now - entry.current.since);
       return;
     }
     entry.last = { tick, lateMs: now - tick };
     const abort = new AbortController();
     entry.current = { since: now, abort, done: this.#run(entry, tick, abort.signal) };
+  }
+
+  /** One that overran by a moment must not cost the whole next tick; of those that come meanwhile only the newest counts. */
+  #keepWaiting(entry: RunningEntry, tick: number, runningMs: number): void {
+    if (entry.waiting !== undefined) {
+      entry.skipped += 1;
+      const { name, skipped } = entry;
+      this.#log("warn", "scheduler.skipped", { entry: name, tick: entry.waiting, runningMs, skipped });
+    }
+    entry.waiting = tick;
   }
 
   async #run(entry: RunningEntry, tick: number, signal: AbortSignal): Promise<void> {
@@ -184,6 +200,9 @@ class RunningScheduler {
       if (!signal.aborted) this.#log("error", "scheduler.entry-failed", { entry: entry.name, tick, problem });
     } finally {
       entry.current = undefined;
+      const next = entry.waiting;
+      entry.waiting = undefined;
+      if (next !== undefined && this.#stopping === undefined) this.#begin(entry, next, this.#clock.now());
     }
   }
 

@@ -21,6 +21,8 @@ export interface TableServer {
 
 /** A close that takes longer ends the thread; what was acknowledged is on disk anyway. */
 const CLOSE_MS = 3_000;
+/** Requests are short-lived garbage; left alone their space grows to a hundred megabytes. */
+const YOUNG_MB = 24;
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 10_000;
 /** A server that ran this long starts counting its failures afresh. */
@@ -74,7 +76,11 @@ class Supervisor {
   #open(wanted: number): Promise<number> {
     const workerData: TableWorkerData = { folder: this.#folder, port: wanted };
     // No flags of this process: some of them, such as --input-type, keep a thread from starting.
-    const worker = new Worker(new URL("./table-worker.ts", import.meta.url), { workerData, execArgv: [] });
+    const worker = new Worker(new URL("./table-worker.ts", import.meta.url), {
+      workerData,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
       let problem: TableProblem | undefined;
