@@ -38,33 +38,62 @@ function detailIndex(details: string[], detail: string | undefined): string {
 /** The reverse. Throws for text that is not of this form. */
 export function unpackSamples(text: string): Sample[] {
   const [packed, details] = readPacked(text);
-  if (packed === "") return [];
+  const samples: Sample[] = [];
+  const fields = Array.from({ length: FIELDS }, () => Number.NaN);
   let at = 0;
-  return packed.split(";").map((entry) => {
-    const [since = "", kind = "", status = "", ttfb = "", total = "", flag = "", days = "", index = ""] =
-      entry.split(",");
-    const outcome = OUTCOMES[base36(kind)];
-    at += base36(since);
-    if (outcome === undefined || Number.isNaN(at)) throw new Error(`a packed sample cannot be read: "${entry}"`);
-    const flags = base36(flag);
-    const detail = index === "" ? undefined : details[base36(index)];
-    return {
+  for (let from = 0; from < packed.length; ) {
+    const next = packed.indexOf(";", from);
+    const to = next < 0 ? packed.length : next;
+    readFields(packed, from, to, fields);
+    const [since = 0, kind = 0, status = 0, ttfbMs = 0, totalMs = 0, flags = 0, days = 0, index = 0] = fields;
+    const outcome = OUTCOMES[kind];
+    at += since;
+    if (outcome === undefined || Number.isNaN(at + status + ttfbMs + totalMs + flags))
+      throw new Error(`a packed sample cannot be read: "${packed.slice(from, to)}"`);
+    const detail = Number.isNaN(index) ? undefined : details[index];
+    samples.push({
       startedAt: at,
       outcome,
-      status: base36(status),
-      ttfbMs: base36(ttfb),
-      totalMs: base36(total),
+      status,
+      ttfbMs,
+      totalMs,
       tainted: (flags & 1) !== 0,
       reused: (flags & 2) !== 0,
-      ...(days === "" ? undefined : { certificateDays: base36(days) }),
+      ...(Number.isNaN(days) ? undefined : { certificateDays: days }),
       ...(detail === undefined ? undefined : { detail }),
-    };
-  });
+    });
+    from = to + 1;
+  }
+  return samples;
 }
 
-function base36(text: string): number {
-  return Number.parseInt(text, 36);
+const FIELDS = 8;
+
+/**
+ * Reads one sample's numbers; an empty field, or one that is no number, is NaN. By hand, since every tick and every decision
+ * reads thousands of samples: `split` and `parseInt` were a tenth of a busy machine's work.
+ */
+function readFields(text: string, from: number, to: number, into: number[]): void {
+  let index = 0;
+  let value = Number.NaN;
+  let sign = 1;
+  into.fill(Number.NaN);
+  for (let at = from; at < to; at++) {
+    const code = text.charCodeAt(at);
+    if (code === COMMA) {
+      into[index++] = sign * value;
+      value = Number.NaN;
+      sign = 1;
+    } else if (code === MINUS) sign = -1;
+    else {
+      const digit = code <= NINE ? code - ZERO : code - LETTER_A + 10;
+      value = digit >= 0 && digit < 36 ? (Number.isNaN(value) ? 0 : value) * 36 + digit : Number.NaN;
+    }
+  }
+  into[index] = sign * value;
 }
+
+const [COMMA, MINUS, ZERO, NINE, LETTER_A] = [44, 45, 48, 57, 97];
 
 function readPacked(text: string): [string, string[]] {
   const parsed: unknown = JSON.parse(text);

@@ -11,6 +11,7 @@ import { type Answer, type Broken, exchange, type Reading } from "./exchange.ts"
 import { isRedirect, judge, wantsBody } from "./expect.ts";
 import { Fault } from "./fault.ts";
 import { Lateness } from "./lateness.ts";
+import { Pace } from "./pace.ts";
 import type { ProbeRequest, Prober, ProbeSession } from "./port.ts";
 
 export interface ProberOptions {
@@ -45,7 +46,7 @@ const CURVES = "X25519:P-256:P-384:P-521";
 
 /**
  * The prober: takes samples over HTTP/1.1 with Node's own client, one connection at a time, phases apart, addresses checked
- * where the connection is made. Expected failures are outcomes of samples; it never throws for one.
+ * where the connection is made. However many are asked for at once, over all sessions one begins in each turn of the event loop. Expected failures are outcomes of samples; it never throws for one.
  */
 export function createProber(options: ProberOptions = {}): Prober {
   const runtimeApi = options.runtimeApi ?? process.env.AWS_LAMBDA_RUNTIME_API;
@@ -56,6 +57,7 @@ export function createProber(options: ProberOptions = {}): Prober {
     clock: options.clock ?? Date.now,
     taintedAboveMs: options.taintedAboveMs ?? TAINTED_ABOVE_MS,
     lateness,
+    pace: new Pace(),
     runtimeApi,
     // One for all checks: the authorities are read once, not for every handshake.
     secureContext: () => {
@@ -76,6 +78,7 @@ interface Shared {
   readonly clock: () => number;
   readonly taintedAboveMs: number;
   readonly lateness: Lateness;
+  readonly pace: Pace;
   readonly runtimeApi: string | undefined;
   readonly secureContext: () => SecureContext;
 }
@@ -117,7 +120,8 @@ class Session implements ProbeSession {
   }
 
   async sample(signal?: AbortSignal): Promise<Sample> {
-    const { clock, lateness, taintedAboveMs } = this.#shared;
+    const { clock, lateness, pace, taintedAboveMs } = this.#shared;
+    await pace.next();
     const startedAt = clock();
     const began = performance.now();
     const watch = lateness.begin();
