@@ -15,8 +15,7 @@ export async function loadConfigFile(path: string): Promise<Loaded> {
   const file = resolve(path);
   const kind = extname(file).toLowerCase();
   const missing = await whyUnreadable(file);
-  if (missing !== undefined)
-    return refuse(path, missing, "a config file", "neuropilot validate neuropilot.config.ts");
+  if (missing !== undefined) return refuse(path, missing, "a config file", "neuropilot validate neuropilot.config.ts");
   if (kind === ".json") return loadJson(path, file);
   if (!MODULES.includes(kind))
     return refuse(

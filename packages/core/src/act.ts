@@ -1,3 +1,4 @@
+import type { Remedy } from "@neuropilot/config";
 import { cooldownAfterClaim, endAbandoned, requestKey } from "./attempt.ts";
 import { firstRefusal, type GuardContext, type GuardName, modeOf, type Refusal } from "./guards.ts";
 import { noRemedy } from "./incident.ts";
@@ -11,7 +12,7 @@ import {
   withAttempt,
   withNewAttempt,
 } from "./item.ts";
-import { isCallable, type NextRung, nextRung } from "./ladder.ts";
+import { isCallable, type NextRung, nextRung, usedRung } from "./ladder.ts";
 import { type Draft, type Input, isNews, needHuman, type Scene, say } from "./scene.ts";
 import { shorten } from "./timeline.ts";
 import { deny } from "./verify.ts";
@@ -34,6 +35,10 @@ export function act(draft: Draft, scene: Scene): void {
   const inFlight = attemptInFlight(draft.item);
   if (inFlight !== undefined) {
     draft.because.push(`in-flight: ${inFlight.state}`);
+    return;
+  }
+  if (incident.ladderEnded) {
+    draft.because.push("ladder-end: nothing more is tried, a person has been called");
     return;
   }
   const rung = nextCallable(draft, scene, incident);
@@ -68,10 +73,20 @@ function nextCallable(draft: Draft, { policy, now }: Scene, open: Incident): Nex
 
 function page(draft: Draft, { now }: Scene): void {
   const { incident } = draft.item;
-  if (incident === undefined || incident.ladderEnded) return;
+  if (incident === undefined) return;
   draft.item = { ...draft.item, incident: { ...incident, ladderEnded: true } };
-  const left = incident.unavailable.length > 0 ? ` (not available: ${incident.unavailable.join(", ")})` : "";
-  needHuman(draft, now, `every remedy on the ladder was tried${left}`);
+  draft.because.push("ladder-end: no remedy is left");
+  if (!isNews(draft, `page:${incident.kind}`)) return;
+  const left = incident.unavailable.map((remedy) => whyUnavailable(incident, remedy)).join("; ");
+  const tried = incident.attempts.some((attempt) => usedRung(attempt));
+  if (left === "") needHuman(draft, now, tried ? "every remedy on the ladder was tried" : noRemedy(incident.kind));
+  else needHuman(draft, now, `${tried ? "no remedy is left" : "no remedy could be made"} (${left})`);
+}
+
+/** What the vendor or the config said, for a person who must mend it. */
+function whyUnavailable(incident: Incident, remedy: Remedy): string {
+  const refused = incident.attempts.findLast((attempt) => attempt.remedy === remedy && attempt.state === "rejected");
+  return `${remedy}: ${refused?.note ?? "not available"}`;
 }
 
 /** Remedies that cannot be called again and again are for a person to look at. */
@@ -122,19 +137,24 @@ const FOR_A_PERSON: ReadonlySet<GuardName> = new Set<GuardName>([
 function refuse(draft: Draft, scene: Scene, rung: Rung, refusal: Refusal): void {
   const { now } = scene;
   const { remedy } = rung;
-  draft.because.push(`${refusal.guard}: ${refusal.text}`);
+  const text = withWait(refusal, now);
+  draft.because.push(`${refusal.guard}: ${text}`);
   if (refusal.guard === "approval" && propose(draft, scene, rung)) return;
   if (refusal.guard === "observe") wouldHave(draft, scene, rung);
   remember(draft, refusal, now);
   if (refusal.guard === "observe") callIfStuck(draft, scene, refusal);
   else if (isUnsure(scene, refusal)) callIfStuck(draft, scene, refusal);
   else if (isNews(draft, `${refusal.guard}:${remedy}`)) {
-    if (FOR_A_PERSON.has(refusal.guard)) needHuman(draft, now, `${remedy} was not done: ${refusal.text}`);
+    if (FOR_A_PERSON.has(refusal.guard)) needHuman(draft, now, `${remedy} was not done: ${text}`);
     else {
-      say(draft, now, "refused", `${remedy} was not done: ${refusal.text}`);
+      say(draft, now, "refused", `${remedy} was not done: ${text}`);
       callIfStuck(draft, scene, refusal);
     }
   } else callIfStuck(draft, scene, refusal);
+}
+
+function withWait({ text, until }: Refusal, now: number): string {
+  return until === undefined || until <= now ? text : `${text} (${seconds(until - now)} more)`;
 }
 
 /** Between two looks a target may read as well or half well; that is no refusal worth telling. */
@@ -145,7 +165,8 @@ function isUnsure({ health }: Scene, { guard }: Refusal): boolean {
 function remember(draft: Draft, refusal: Refusal, now: number): void {
   const { incident } = draft.item;
   if (incident === undefined || incident.lastRefusal?.guard === refusal.guard) return;
-  const lastRefusal = { guard: refusal.guard, text: shorten(refusal.text), at: now };
+  const { guard, until } = refusal;
+  const lastRefusal = { guard, text: shorten(refusal.text), at: now, ...(until === undefined ? {} : { until }) };
   draft.item = { ...draft.item, incident: { ...incident, lastRefusal } };
 }
 
@@ -153,7 +174,11 @@ function callIfStuck(draft: Draft, { now }: Scene, refusal: Refusal): void {
   const { incident } = draft.item;
   if (incident === undefined || incident.needsHuman !== undefined || refusal.guard === "maintenance") return;
   if (now - incident.openedAt < HUMAN_AFTER_MS) return;
-  needHuman(draft, now, `ill for ${seconds(now - incident.openedAt)} and nothing could be done: ${refusal.text}`);
+  needHuman(
+    draft,
+    now,
+    `ill for ${seconds(now - incident.openedAt)} and nothing could be done: ${withWait(refusal, now)}`,
+  );
 }
 
 /** Asks a person, unless one has said no to this remedy in this incident. */

@@ -7,7 +7,7 @@ import { seconds } from "./view.ts";
 /**
  * The life of an attempt, as pure steps on the target item. Each returns the item as it should be written, or why not.
  *
- *   claimed ──► calling ──► called ──► following ──► verifying ──► a verdict
+ *   claimed ──► calling ──► following ──► verifying ──► a verdict
  *
  * The writer reads, takes a step and writes on condition of the version it read; a refused write is read again.
  */
@@ -161,7 +161,7 @@ function endRefused(
   return withHuman(
     { ...ended, incident: { ...ended.incident, unavailable: [...ended.incident.unavailable, remedy] } },
     now,
-    `the vendor refuses ${remedy}: ${outcome.reason} (${outcome.detail})`,
+    `${remedy} cannot be made: ${outcome.reason} (${outcome.detail})`,
   );
 }
 

@@ -166,7 +166,7 @@ describe("healing", () => {
     const slow = { ttfbMs: 900 };
     const story = new Story().ticks(5, "ok", slow);
     expect(story.attempt.kind).toBe("slow");
-    story.call().ticks(4, "refused");
+    story.call().ticks(7, "refused");
     expect(story.verdicts).toEqual(["restart worse"]);
     expect(story.item.incident).toMatchObject({ ladderEnded: true, kind: "down" });
   });

@@ -72,7 +72,8 @@ function forgetTold(draft: Draft, { world }: Scene): void {
 export function withNextAction(item: TargetItem, reconcileMs: number, now: number, looked: boolean): TargetItem {
   const { nextActionAt, ...rest } = item;
   const waiting = Object.keys(item.outbox).length > 0 || item.closed.length > 0 || item.audit.pending.length > 0;
-  if (item.incident === undefined && !waiting) return rest;
+  // Blindness without an incident is looked at until it is over, or it would be remembered as still on.
+  if (item.incident === undefined && !waiting && item.health.state !== "inconclusive") return rest;
   const next = now + reconcileMs;
   return { ...rest, nextActionAt: looked || nextActionAt === undefined ? next : Math.min(nextActionAt, next) };
 }

@@ -1,5 +1,5 @@
 import type { Config, IllKind, Mode, Remedy, TargetConfig } from "@neuropilot/config";
-import type { Health } from "./health.ts";
+import { type Health, isWellFor } from "./health.ts";
 import { attemptInFlight, type Control, type Incident, isPaused, type TargetItem, uncalledInARow } from "./item.ts";
 import { seconds } from "./view.ts";
 import type { Heartbeat } from "./window.ts";
@@ -115,10 +115,10 @@ export function openMaintenance(
   return undefined;
 }
 
-const inconclusive: Guard = ({ health }) =>
+const inconclusive: Guard = ({ health, incident }) =>
   health.state === "inconclusive"
     ? { guard: "inconclusive", text: `cannot tell: ${health.why}` }
-    : health.state === "healthy" || health.state === "suspect"
+    : isWellFor(incident.kind, health.state) || health.state === "suspect"
       ? { guard: "inconclusive", text: `not sure that it is ill at this moment: ${health.why}` }
       : undefined;
 
@@ -129,6 +129,11 @@ const NOT_CURABLE: Readonly<Partial<Record<IllKind, string>>> = {
   inconclusive: "we cannot see, so nothing is known to be ill",
   lagging: "a person should look at the database",
 };
+
+/** Whether any remedy can cure this kind of ill health. */
+export function isCurable(kind: IllKind): boolean {
+  return NOT_CURABLE[kind] === undefined;
+}
 
 const cause: Guard = ({ incident, health, others, remedy, world }) => {
   const reason = NOT_CURABLE[incident.kind];
@@ -169,7 +174,7 @@ const notBefore: Guard = ({ incident, remedy, now }) => {
 const cooldown: Guard = ({ config, item, remedy, now }) => {
   const held = item.cooldowns[remedy];
   if (held === undefined || now > held.until + config.healing.clockSkewMs) return undefined;
-  return { guard: "cooldown", text: `${remedy} cools down for ${seconds(held.until - now)} more`, until: held.until };
+  return { guard: "cooldown", text: `${remedy} cools down`, until: held.until };
 };
 
 const ladderEnd: Guard = ({ incident }) =>

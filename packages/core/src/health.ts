@@ -1,7 +1,17 @@
 import type { Config, IllKind, Remedy, TargetConfig } from "@neuropilot/config";
 import type { Sample } from "./sample.ts";
 import { type Conclusion, conclude, type View } from "./view.ts";
-import { counts, freshMs, type Heartbeat, isBad, meaningOf, siteKey, type WindowItem } from "./window.ts";
+import {
+  CLOCK_AHEAD_MS,
+  counts,
+  freshMs,
+  type Heartbeat,
+  isBad,
+  meaningOf,
+  seesControls,
+  siteKey,
+  type WindowItem,
+} from "./window.ts";
 
 /** What all vantages together conclude about one site. */
 export interface Health {
@@ -57,6 +67,8 @@ export function healthOf(
     if (conclusion.view === "inconclusive") blind.push(`${window.vantage}: ${conclusion.why}`);
     else heard.push({ vantage: window.vantage, tick: site.tick, samples: site.samples, conclusion });
   }
+  const known = new Set([...heard.map(({ vantage }) => vantage), ...blind.map((text) => text.split(": ", 1)[0])]);
+  for (const vantage of config.vantages) if (!known.has(vantage)) blind.push(`${vantage}: silent`);
   const views = Object.fromEntries(heard.map((sight) => [sight.vantage, sight.conclusion.view]));
   const observation = heard.length === 0 ? 0 : Math.min(...heard.map((sight) => sight.tick));
   if (heard.length < needed)
@@ -77,8 +89,9 @@ function blindness(
 ): string | undefined {
   const heartbeat = heartbeats.find((beat) => beat.vantage === window.vantage && beat.shard === window.shard);
   if (heartbeat === undefined || heartbeat.at < now - freshMs(config) - config.intervalMs) return "silent";
+  if (heartbeat.at > now + CLOCK_AHEAD_MS) return "its clock is ahead of ours";
   const { answered, total } = heartbeat.controls;
-  if (total > 0 && answered * 2 < total) return `our own network: ${answered} of ${total} controls answer`;
+  if (!seesControls(heartbeat.controls)) return `our own network: ${answered} of ${total} controls answer`;
   return undefined;
 }
 
@@ -99,6 +112,11 @@ function agree(
     const agreed = [...kinds].find(([, sights]) => sights.length >= needed);
     const [kind, sights] =
       agreed ?? [...kinds].sort(([a], [b]) => invasiveness(target, a) - invasiveness(target, b))[0] ?? [];
+    if (kind === "expiring") {
+      // A certificate that ends in days must not hide errors that are there now.
+      const failing = pooledFailing(config, target, heard, evidenceFrom, now);
+      if (failing !== undefined) return failing;
+    }
     if (kind !== undefined && sights !== undefined) {
       const badSince = sights.flatMap((sight) => sight.conclusion.badSince ?? []);
       return {
@@ -181,6 +199,14 @@ function pooledFailing(
 
 export function isIll(view: View): view is Exclude<IllKind, "inconclusive"> {
   return view !== "healthy" && view !== "suspect" && view !== "inconclusive";
+}
+
+/**
+ * Whether a view is as good as healthy for an incident of this kind: a certificate that ends soon says nothing about the
+ * outage that a remedy was made for, and is an incident of its own once that is over.
+ */
+export function isWellFor(kind: IllKind | undefined, view: View): boolean {
+  return view === "healthy" || (view === "expiring" && kind !== undefined && kind !== "expiring");
 }
 
 const INVASIVENESS: Readonly<Record<Remedy | "page", number>> = {

@@ -1,27 +1,44 @@
 import type { IllKind } from "@neuropilot/config";
 import { dropRequest, endAbandoned } from "./attempt.ts";
-import { openMaintenance } from "./guards.ts";
-import { gravity, isIll } from "./health.ts";
+import { isCurable, openMaintenance } from "./guards.ts";
+import { gravity, type Health, isIll, isWellFor } from "./health.ts";
 import { attemptInFlight, type Incident, type TargetItem, withAttempt } from "./item.ts";
-import { type Draft, isNews, lookAt, needHuman, type Scene, say } from "./scene.ts";
+import { usedRung } from "./ladder.ts";
+import { type Draft, isNews, lookAt, needHuman, type Policy, type Scene, say } from "./scene.ts";
 import { shorten, withEntry } from "./timeline.ts";
 import { hasRecovered } from "./verify.ts";
 import { seconds } from "./view.ts";
+import { CLOCK_AHEAD_MS, freshMs } from "./window.ts";
 
 /** Keeps the state with its start, and counts healthy observations in a row, each once. */
-export function observeHealth(draft: Draft, { health, site, now }: Scene): void {
+export function observeHealth(draft: Draft, { policy, health, site, now }: Scene): void {
   const { item } = draft;
-  const same = item.health.state === health.state && item.health.site === site;
-  if (!same)
-    draft.item = { ...draft.item, health: { state: health.state, since: now, why: shorten(health.why), site } };
-  const { recovery } = draft.item;
-  if (health.state === "healthy") {
+  draft.item = { ...item, health: healthAfter(item, policy, health, site, now) };
+  const recovery = item.recovery.tick > now + CLOCK_AHEAD_MS ? { ...item.recovery, tick: 0 } : item.recovery;
+  if (isWellFor(item.incident?.kind, health.state)) {
     // What is seen during the warm-up is seen on samples from before the remedy, and proves nothing about it.
     if (health.observation <= recovery.tick || now < item.evidenceFrom) return;
     const from = recovery.streak === 0 ? now : recovery.from;
     draft.item = { ...draft.item, recovery: { streak: recovery.streak + 1, tick: health.observation, from } };
   } else if (recovery.streak > 0)
     draft.item = { ...draft.item, recovery: { streak: 0, tick: Math.max(recovery.tick, health.observation), from: 0 } };
+}
+
+function healthAfter(
+  { health: before, incident }: TargetItem,
+  { config, target }: Policy,
+  { state, why }: Health,
+  site: string,
+  now: number,
+): TargetItem["health"] {
+  const same = before.state === state && before.site === site;
+  const fresh = { state, since: now, why: shorten(why), site };
+  if (state !== "inconclusive" || incident !== undefined) return same ? before : fresh;
+  // Asleep or switched off we were not blind: it has lasted only since somebody looks again. Some looks may be lost.
+  const { holdMs } = target.rules.inconclusive;
+  const longestGapMs = Math.max(2 * holdMs, freshMs(config) + 2 * config.reconcileMs);
+  const looking = before.lookedAt !== undefined && now - before.lookedAt <= longestGapMs;
+  return { ...(same && looking ? before : fresh), lookedAt: now };
 }
 
 /** Opens an incident, or lets the open one follow where and how the target is ill. Answers the scene at the incident's site. */
@@ -36,8 +53,31 @@ export function moveIncident(draft: Draft, scene: Scene): Scene {
     return scene;
   }
   if (attemptInFlight(draft.item) !== undefined) return scene;
+  const own = giveWay(draft, scene, incident);
+  if (own !== undefined) return own;
   const at = followSite(draft, scene, incident);
   followKind(draft, at);
+  return at;
+}
+
+/**
+ * What nothing could be done about (blindness, a certificate that ends soon, a bot rule) is not the beginning of what a remedy
+ * may cure: that gets an incident of its own, with its own start, message and call for a person. Once an incident has been
+ * both, or something was tried, it stays one, so that views in turn neither flood people nor begin the ladder anew.
+ */
+function giveWay(draft: Draft, scene: Scene, incident: Incident): Scene | undefined {
+  const { policy, sites, now } = scene;
+  const mixed = incident.attempts.length > 0 || incident.said?.some((key) => key.startsWith("changed:")) === true;
+  if (isCurable(incident.kind) || mixed || openMaintenance(policy.target, now) !== undefined) return undefined;
+  const next = policy.target.sites.find(({ id }) => {
+    const state = sites[id]?.state ?? "inconclusive";
+    if (!isIll(state)) return false;
+    return id === incident.site ? isCurable(state) : incident.kind === "expiring" && state !== "expiring";
+  });
+  if (next === undefined) return undefined;
+  const at = lookAt(scene, next.id);
+  close(draft, now, "superseded", `${at.health.state} at ${next.id} came, and is an incident of its own`);
+  openIncident(draft, at);
   return at;
 }
 
@@ -101,8 +141,13 @@ function followSite(draft: Draft, scene: Scene, incident: Incident): Scene {
 function followKind(draft: Draft, { policy, health, now }: Scene): void {
   const { incident } = draft.item;
   if (incident === undefined || !isIll(health.state) || incident.kind === health.state) return;
+  if (isWellFor(incident.kind, health.state)) return;
   const kind = health.state;
-  draft.item = { ...draft.item, incident: { ...incident, kind, why: shorten(health.why) } };
+  // A graver kind has a ladder of its own, less what was tried; after `worse` nothing is.
+  const ladderEnded =
+    incident.ladderEnded &&
+    (gravity(kind) <= gravity(incident.kind) || incident.attempts.some(({ verdict }) => verdict === "worse"));
+  draft.item = { ...draft.item, incident: { ...incident, kind, ladderEnded, why: shorten(health.why) } };
   draft.because.push(`changed: ${incident.kind} → ${kind}`);
   if (!isNews(draft, `changed:${incident.kind}:${kind}`)) return;
   say(draft, now, "changed", `${incident.kind} → ${kind}: ${health.why}`);
@@ -135,7 +180,8 @@ export function closeIfRecovered(draft: Draft, scene: Scene): void {
   if (incident === undefined || !closable(item) || !hasRecovered(item, scene)) return;
   const healed = incident.attempts.some((attempt) => attempt.verdict === "healed");
   const lasted = seconds(now - (incident.failedAt ?? incident.openedAt));
-  close(draft, now, healed ? "healed" : "recovered", `healthy again after ${lasted}${healed ? "" : ", by itself"}`);
+  const claim = incident.attempts.some(usedRung) ? ", and no remedy can claim it" : ", by itself";
+  close(draft, now, healed ? "healed" : "recovered", `healthy again after ${lasted}${healed ? "" : claim}`);
 }
 
 /** A call that is under way must end in a verdict before its incident may close. */
@@ -154,14 +200,18 @@ function close(draft: Draft, now: number, end: NonNullable<Incident["end"]>, tex
 function closed(item: TargetItem, now: number, end: NonNullable<Incident["end"]>, text: string): TargetItem {
   const { incident, ...rest } = withEntry(item, now, "resolved", text);
   if (incident === undefined) return item;
-  return { ...rest, wellSince: now, closed: [...rest.closed, { ...incident, endedAt: now, end }] };
+  const wellSince = end === "superseded" ? {} : { wellSince: now };
+  return { ...rest, ...wellSince, closed: [...rest.closed, { ...incident, endedAt: now, end }] };
 }
 
 /**
  * For a target that left the config: its incident, if any, is closed and people are told. A call that is under way is beyond
  * reach; its attempt ends as `unknown`. Cooldowns stay, in case the target comes back.
  */
-export function removeFromConfig(item: TargetItem, now: number): TargetItem {
+export function removeFromConfig(present: TargetItem, now: number): TargetItem {
+  // Nobody looks at it any more, so there is no blindness to watch.
+  const { lookedAt: _, ...health } = present.health;
+  const item: TargetItem = { ...present, health: { ...health, state: "suspect" } };
   const attempt = attemptInFlight(item);
   if (item.incident === undefined) return item;
   if (attempt === undefined) return closed(item, now, "target-removed", "the target left the config");

@@ -6,7 +6,6 @@ export const ATTEMPT_STATES = [
   "proposed",
   "claimed",
   "calling",
-  "called",
   "following",
   "verifying",
   "healed",
@@ -52,7 +51,7 @@ export interface Attempt {
   readonly mayHaveCalled: boolean;
   readonly outcome?: CallOutcome;
   readonly followUntil?: number;
-  /** The vendor's work was over, or was taken to be. */
+  /** The vendor's work was over, or may have been; absent where it was still at it when we stopped asking. */
   readonly overAt?: number;
   readonly verifyFrom?: number;
   readonly verifyUntil?: number;
@@ -91,12 +90,19 @@ export interface Incident {
   /** No further remedy: the ladder is at its end, or one made it worse. */
   readonly ladderEnded: boolean;
   readonly wouldHave: readonly { readonly remedy: Remedy; readonly at: number }[];
-  readonly lastRefusal?: { readonly guard: string; readonly text: string; readonly at: number };
+  readonly lastRefusal?: {
+    readonly guard: string;
+    readonly text: string;
+    readonly at: number;
+    /** When it is asked again at the earliest, where that is known. */
+    readonly until?: number;
+  };
   /** What people have been told once in this incident and need not hear again when it comes and goes. */
   readonly said?: readonly string[];
   readonly acknowledged?: { readonly by: string; readonly at: number };
   readonly endedAt?: number;
-  readonly end?: "healed" | "recovered" | "target-removed";
+  /** `superseded`: nothing could be done about it, and what came then is an incident of its own. */
+  readonly end?: "healed" | "recovered" | "superseded" | "target-removed";
 }
 
 export type OutboxEntry =
@@ -124,7 +130,14 @@ export interface TargetItem {
   readonly target: string;
   /** 0: not yet written. */
   readonly version: number;
-  readonly health: { readonly state: View; readonly since: number; readonly why: string; readonly site: string };
+  readonly health: {
+    readonly state: View;
+    readonly since: number;
+    readonly why: string;
+    readonly site: string;
+    /** While nothing can be seen and no incident says so: the last look. Blindness lasts only as long as somebody looks. */
+    readonly lookedAt?: number;
+  };
   /** Healthy observations in a row, and the tick of the newest one counted. */
   readonly recovery: { readonly streak: number; readonly tick: number; readonly from: number };
   /** Samples before this belong to the time before a remedy. */
@@ -169,14 +182,7 @@ export function isPaused(control: Control, now: number): boolean {
   return control.paused !== undefined && (control.paused.until === undefined || now < control.paused.until);
 }
 
-const IN_FLIGHT: ReadonlySet<AttemptState> = new Set([
-  "proposed",
-  "claimed",
-  "calling",
-  "called",
-  "following",
-  "verifying",
-]);
+const IN_FLIGHT: ReadonlySet<AttemptState> = new Set(["proposed", "claimed", "calling", "following", "verifying"]);
 
 export function isInFlight(attempt: Attempt): boolean {
   return IN_FLIGHT.has(attempt.state) || (attempt.state === "unknown" && attempt.verdict === undefined);

@@ -38,7 +38,7 @@ export interface Scene {
   readonly world: SeenWorld;
   readonly now: number;
   readonly sites: Readonly<Record<string, Health>>;
-  /** The site that matters now: the incident's, or the first that is ill, or the first. */
+  /** The site that matters now: the incident's, or the first that is ill today, or the first. */
   readonly site: string;
   readonly health: Health;
 }
@@ -51,7 +51,11 @@ export function see(policy: Policy, item: TargetItem, world: SeenWorld, now: num
   const sites: Record<string, Health> = {};
   for (const { id } of target.sites)
     sites[id] = healthOf(config, target, id, world, judged === id ? evidenceFrom : 0, now);
-  const ill = target.sites.find(({ id }) => isIll(sites[id]?.state ?? "inconclusive"));
+  const stateOf = (id: string) => sites[id]?.state ?? "inconclusive";
+  // A certificate that ends at one site can wait for what is wrong now at another.
+  const ill =
+    target.sites.find(({ id }) => isIll(stateOf(id)) && stateOf(id) !== "expiring") ??
+    target.sites.find(({ id }) => isIll(stateOf(id)));
   const site = item.incident?.site ?? ill?.id ?? target.sites[0]?.id ?? "";
   const health = sites[site] ?? GONE;
   return { policy, world, now, sites, site, health };

@@ -1,7 +1,7 @@
 import { endAbandoned, giveUpLostCall } from "./attempt.ts";
-import { gravity, isIll } from "./health.ts";
+import { gravity, isIll, isWellFor } from "./health.ts";
 import { type Attempt, attemptInFlight, type TargetItem, type Verdict, withAttempt } from "./item.ts";
-import { type Draft, type Input, needHuman, type Policy, type Scene, say } from "./scene.ts";
+import { type Draft, type Input, isNews, needHuman, type Policy, type Scene, say } from "./scene.ts";
 import { shorten } from "./timeline.ts";
 import { seconds } from "./view.ts";
 import { counts, isBad, meaningOf, siteKey } from "./window.ts";
@@ -53,7 +53,6 @@ function verifyAsIs(item: TargetItem, { config, target }: Policy, attempt: Attem
   const verifying: Attempt = {
     ...attempt,
     state: "verifying",
-    overAt: now,
     verifyFrom,
     verifyUntil: verifyFrom + target.remedies[attempt.remedy].verifyMs,
     note: "the vendor did not finish in time",
@@ -70,13 +69,21 @@ function verify(draft: Draft, scene: Scene, attempt: Attempt): void {
     conclude(draft, scene, attempt, wasWellBeforeCall(scene, attempt) ? "self-resolved" : "healed");
     return;
   }
-  if (isIll(health.state) && gravity(health.state) > gravity(attempt.kind)) {
-    conclude(draft, scene, attempt, "worse");
+  const ill = isIll(health.state) && !isWellFor(attempt.kind, health.state);
+  const graver = ill && gravity(health.state) > gravity(attempt.kind);
+  if (now < verifyUntil) {
+    // A person hears at once; the verdict waits, for what starts slowly reads as down until it is up.
+    if (graver && isNews(draft, `graver:${attempt.id}`))
+      needHuman(
+        draft,
+        now,
+        `${attempt.remedy} was followed by worse: ${attempt.kind} → ${health.state} (${health.why}); it may still be starting, which is awaited for ${seconds(verifyUntil - now)} more`,
+      );
     return;
   }
-  if (now < verifyUntil) return;
-  // Missing data is never illness: without a quorum that sees it ill, nobody knows.
-  if (isIll(health.state)) conclude(draft, scene, attempt, "no-effect");
+  // Missing data is never illness: without a quorum that sees it ill, nobody knows. Neither does anybody while the vendor works.
+  if (graver) conclude(draft, scene, attempt, "worse");
+  else if (ill) conclude(draft, scene, attempt, attempt.overAt === undefined ? "unknown" : "no-effect");
   else if (health.state === "inconclusive" || now >= verifyUntil + policy.target.remedies[attempt.remedy].verifyMs)
     conclude(draft, scene, attempt, "unknown");
 }
@@ -109,8 +116,8 @@ function conclude(draft: Draft, scene: Scene, attempt: Attempt, verdict: Verdict
 export function hasRecovered(item: TargetItem, scene: Scene): boolean {
   const { policy, health } = scene;
   const { rules } = policy.target;
-  if (health.state !== "healthy" || item.recovery.streak < rules.recovery.observations) return false;
   const kind = item.incident?.kind;
+  if (!isWellFor(kind, health.state) || item.recovery.streak < rules.recovery.observations) return false;
   if (kind !== "failing" && kind !== "slow") return true;
   const since = samplesOf(scene).filter((sample) => sample.startedAt >= item.recovery.from);
   if (kind === "slow") return since.length >= rules.slow.minSamples;

@@ -1,6 +1,6 @@
 import type { Config, IllKind, TargetConfig } from "@neuropilot/config";
 import type { Sample } from "./sample.ts";
-import { counts, freshMs, isBad, isSlow, meaningOf } from "./window.ts";
+import { CLOCK_AHEAD_MS, counts, freshMs, isBad, isSlow, meaningOf } from "./window.ts";
 
 /** What one vantage concludes about one site. */
 export type View = "healthy" | "suspect" | IllKind;
@@ -29,7 +29,9 @@ const MIN_STREAK = 3;
 
 /** Concludes from samples alone; pure, and independent of how often or in which order it is asked. */
 export function conclude(config: Config, target: TargetConfig, look: Look, now: number): Conclusion {
-  const samples = look.samples.filter((sample) => counts(sample) && sample.startedAt >= look.evidenceFrom);
+  const samples = look.samples.filter(
+    (sample) => counts(sample) && sample.startedAt >= look.evidenceFrom && sample.startedAt <= now + CLOCK_AHEAD_MS,
+  );
   const last = samples.at(-1);
   if (last === undefined || last.startedAt < now - freshMs(config))
     return { view: "inconclusive", why: "no fresh sample that counts", holding: false };
@@ -40,9 +42,6 @@ export function conclude(config: Config, target: TargetConfig, look: Look, now: 
 
   const slow = concludeSlow(target, samples, now);
   if (slow !== undefined) return slow;
-
-  const expiring = concludeExpiring(target, last);
-  if (expiring !== undefined) return expiring;
 
   const first = streak[0];
   if (first !== undefined)
@@ -58,7 +57,8 @@ export function conclude(config: Config, target: TargetConfig, look: Look, now: 
   const slowNow = present.filter((sample) => isSlow(sample, target.rules.slow.thresholdMs)).length;
   if (slowNow * 2 > present.length)
     return { view: "suspect", why: `${slowNow} of ${present.length} slow in this tick`, holding: false };
-  return { view: "healthy", why: `${describe(last)}`, holding: false };
+  // Last, for a certificate has weeks and must hide nothing that is wrong today.
+  return concludeExpiring(target, last) ?? { view: "healthy", why: `${describe(last)}`, holding: false };
 }
 
 function trailingStreak(samples: readonly Sample[], maxGapMs: number): readonly Sample[] {

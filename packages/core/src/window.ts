@@ -45,6 +45,14 @@ export interface Heartbeat {
   readonly suspects?: readonly string[];
 }
 
+/** Whether enough controls answer for the vantage's own network to be trusted; without any, it is. */
+export function seesControls({ answered, total }: Heartbeat["controls"]): boolean {
+  return total === 0 || answered * 2 >= total;
+}
+
+/** A time further ahead of ours than this was written before our clock was set back, or by one that is wrong. */
+export const CLOCK_AHEAD_MS = 120_000;
+
 const KEEP_MS = 10 * 60_000;
 /** Bounds the item's size whatever the intervals: 400 KB is DynamoDB's limit for a whole shard. */
 const KEEP_SAMPLES = 160;
@@ -56,7 +64,7 @@ export function siteKey(targetId: string, siteId: string): string {
 /** Adds samples, the oldest first whatever our clock has done, and forgets what is too old or too much. */
 export function appendSamples(samples: readonly Sample[], added: readonly Sample[], now: number): readonly Sample[] {
   return [...samples, ...added]
-    .filter((sample) => sample.startedAt > now - KEEP_MS)
+    .filter((sample) => sample.startedAt > now - KEEP_MS && sample.startedAt <= now + CLOCK_AHEAD_MS)
     .sort((a, b) => a.startedAt - b.startedAt)
     .slice(-KEEP_SAMPLES);
 }

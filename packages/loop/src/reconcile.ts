@@ -1,5 +1,5 @@
 import { shardsOf, targetsOfShard } from "@neuropilot/config";
-import { attemptInFlight, freshMs, type Heartbeat } from "@neuropilot/core";
+import { attemptInFlight, CLOCK_AHEAD_MS, freshMs, type Heartbeat, seesControls } from "@neuropilot/core";
 import { incidentChanged, remediationRequested } from "@neuropilot/events";
 import type { Deps } from "./deps.ts";
 import { wakeTarget } from "./wake.ts";
@@ -20,6 +20,11 @@ export async function reconcile(deps: Deps): Promise<ReconcileReport> {
   );
   const heartbeats = await deps.state.readHeartbeats();
   const silent = silentShards(deps, heartbeats);
+  if (silent.length > 0)
+    deps.log("warn", "vantages-silent", {
+      silent: silent.map(nameOf),
+      next: "what they watch is judged without them, if the others are enough",
+    });
   for (const { shard } of silent) for (const target of targetsOfShard(deps.config, shard)) targets.add(target.id);
   for (const target of await illTargets(deps, heartbeats)) targets.add(target);
   for (const target of targets) await reconcileTarget(deps, target);
@@ -29,8 +34,12 @@ export async function reconcile(deps: Deps): Promise<ReconcileReport> {
   return {
     targets: targets.size,
     deliveries: deliveries.length,
-    silent: silent.map(({ vantage, shard }) => `${vantage}#${shard}`),
+    silent: silent.map(nameOf),
   };
+}
+
+function nameOf({ vantage, shard }: { readonly vantage: string; readonly shard: string }): string {
+  return `${vantage}#${shard}`;
 }
 
 /** Vantages that have not been heard of, or whose controls do not answer: what they watch must be judged without them. */
@@ -39,10 +48,9 @@ function silentShards({ config, clock }: Deps, heartbeats: readonly Heartbeat[])
   return config.vantages.flatMap((vantage) =>
     shardsOf(config).flatMap((shard) => {
       const beat = heartbeats.find((candidate) => candidate.vantage === vantage && candidate.shard === shard);
-      const heard = beat !== undefined && beat.at >= now - freshMs(config) - config.intervalMs;
-      const sees =
-        beat !== undefined && (beat.controls.total === 0 || beat.controls.answered * 2 >= beat.controls.total);
-      return heard && sees ? [] : [{ vantage, shard }];
+      const oldest = now - freshMs(config) - config.intervalMs;
+      const heard = beat !== undefined && beat.at >= oldest && beat.at <= now + CLOCK_AHEAD_MS;
+      return heard && seesControls(beat.controls) ? [] : [{ vantage, shard }];
     }),
   );
 }

@@ -9,6 +9,7 @@ import {
   healthOf,
   isPaused,
   modeOf,
+  openMaintenance,
   recordFollow,
   recordNotCalled,
   recordOutcome,
@@ -169,6 +170,8 @@ async function tooLate(
     if (isPaused(global, now) || isPaused(own, now)) return "paused: just before the call";
     if (modeOf(target, attempt.remedy, { global, target: own }) === "observe") return "observe: just before the call";
   }
+  const maintenance = openMaintenance(target, deps.clock());
+  if (maintenance !== undefined) return `maintenance: ${maintenance.reason}`;
   return attempt.callNotAfter === undefined || deps.clock() > attempt.callNotAfter ? "too late to call" : undefined;
 }
 

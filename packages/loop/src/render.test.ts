@@ -112,6 +112,14 @@ describe("the first line says what is ill and what is being done", () => {
       ":red_circle: *api is down*: nothing more is tried now, a person is needed",
     ],
     [
+      "a person called, the ladder not yet at its end",
+      {
+        needsHuman: { at: T0, why: "restart did not help (attempt 1)" },
+        lastRefusal: { guard: "cooldown", text: "restart cools down", at: T0, until: T0 + 86_400_000 },
+      },
+      ":red_circle: *api is down*: nothing is done now, a person is needed: restart cools down (until 03:11:02 UTC)",
+    ],
+    [
       "refused by a guard",
       { lastRefusal: { guard: "cooldown", text: "the last restart was 2 min ago", at: T0 } },
       ":large_orange_circle: *api is down*: nothing is done now: the last restart was 2 min ago",
@@ -148,6 +156,16 @@ describe("the first line says what is ill and what is being done", () => {
         attempts: [attempt({ ...called, state: "self-resolved", verdict: "self-resolved" })],
       },
       ":large_green_circle: *api is healthy again after 5 s*: it was down; it recovered, and no remedy can claim it",
+    ],
+    [
+      "recovered from what is not a word with is or has",
+      { kind: "failing", endedAt: T0 + 5_000, end: "recovered" },
+      ":large_green_circle: *api is healthy again after 5 s*: it answered with errors; it recovered by itself, nothing was done",
+    ],
+    [
+      "could not be seen, and then was seen to be down",
+      { kind: "inconclusive", endedAt: T0 + 5_000, end: "superseded" },
+      ":white_circle: *api could not be seen from here*: what came then is an incident of its own",
     ],
     [
       "taken out of the config",

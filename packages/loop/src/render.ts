@@ -16,6 +16,19 @@ const ILL: Readonly<Record<IllKind, string>> = {
   inconclusive: "cannot be seen from here",
 };
 
+/** The same when it is over. */
+const WAS: Readonly<Record<IllKind, string>> = {
+  down: "was down",
+  failing: "answered with errors",
+  slow: "was slow",
+  loaded: "was overloaded",
+  lagging: "had a database that lagged behind",
+  misconfigured: "had a TLS or DNS fault",
+  blocked: "turned our probe away",
+  expiring: "had a certificate that was about to end",
+  inconclusive: "could not be seen from here",
+};
+
 const REMEDY: Readonly<Record<Remedy, { readonly doing: string; readonly noun: string }>> = {
   restart: { doing: "restarting it", noun: "the restart" },
   "purge-cache": { doing: "purging its cache", noun: "the cache purge" },
@@ -42,7 +55,8 @@ export interface RenderOptions {
 export function renderIncident(config: Config, incident: Incident, now: number, options: RenderOptions): ChatMessage {
   const over = incident.endedAt !== undefined;
   const { needsHuman } = incident;
-  const state = over ? ":large_green_circle:" : needsHuman === undefined ? ":large_orange_circle:" : ":red_circle:";
+  const ended = incident.end === "superseded" ? ":white_circle:" : ":large_green_circle:";
+  const state = over ? ended : needsHuman === undefined ? ":large_orange_circle:" : ":red_circle:";
   const headline = over ? headlineOfEnd(incident) : `${nameOf(incident)} ${ILL[incident.kind]}`;
   const doing = over ? howItEnded(incident) : whatIsDone(incident, now);
   const lines = [`${state} *${headline}*: ${doing}`];
@@ -109,17 +123,20 @@ function nameOf({ target, site }: Incident): string {
 
 function headlineOfEnd(incident: Incident): string {
   if (incident.end === "target-removed") return `${nameOf(incident)} is no longer watched`;
+  if (incident.end === "superseded") return `${nameOf(incident)} ${WAS[incident.kind]}`;
   return `${nameOf(incident)} is healthy again after ${duration((incident.endedAt ?? 0) - beganAt(incident))}`;
 }
 
 function howItEnded(incident: Incident): string {
-  const was = `it ${ILL[incident.kind].replace(/^is /, "was ").replace(/^has /, "had ")}`;
+  const was = `it ${WAS[incident.kind]}`;
   switch (incident.end ?? "recovered") {
     case "healed": {
       const attempt = incident.attempts.findLast(({ verdict }) => verdict === "healed");
       if (attempt === undefined) return `${was}; a remedy healed it`;
       return `${was}; ${REMEDY[attempt.remedy].noun} at ${time(whenOf(attempt))} helped, as fresh samples show`;
     }
+    case "superseded":
+      return "what came then is an incident of its own";
     case "target-removed":
       return "it left the configuration while it was ill";
     case "recovered":
@@ -132,11 +149,17 @@ function howItEnded(incident: Incident): string {
 function whatIsDone(incident: Incident, now: number): string {
   const attempt = incident.attempts.find(isInFlight);
   if (attempt !== undefined) return whatIsUnderWay(attempt, now);
-  if (incident.needsHuman !== undefined) return "nothing more is tried now, a person is needed";
+  const { lastRefusal } = incident;
+  const next =
+    lastRefusal?.until === undefined || lastRefusal.until <= now ? "" : ` (until ${time(lastRefusal.until)})`;
+  if (incident.needsHuman !== undefined)
+    return incident.ladderEnded || next === ""
+      ? "nothing more is tried now, a person is needed"
+      : `nothing is done now, a person is needed: ${shown(lastRefusal?.text ?? "", MAX_LINE)}${next}`;
   const would = incident.wouldHave.at(-1);
   if (would !== undefined)
     return `nothing is done (mode observe); in mode auto we would be ${REMEDY[would.remedy].doing}`;
-  if (incident.lastRefusal !== undefined) return `nothing is done now: ${shown(incident.lastRefusal.text, MAX_LINE)}`;
+  if (lastRefusal !== undefined) return `nothing is done now: ${shown(lastRefusal.text, MAX_LINE)}${next}`;
   const last = incident.attempts.at(-1);
   if (last !== undefined) return `${REMEDY[last.remedy].noun} ${resultOf(last)}; the next step is being decided`;
   return "looking into it";
@@ -150,7 +173,6 @@ function whatIsUnderWay(attempt: Attempt, now: number): string {
     case "claimed":
     case "calling":
       return `${doing} now`;
-    case "called":
     case "following":
       return `${doing}, accepted at ${time(whenOf(attempt))}`;
     default: {
@@ -195,7 +217,6 @@ function resultOf(attempt: Attempt): string {
     case "proposed":
     case "claimed":
     case "calling":
-    case "called":
     case "following":
     case "verifying":
       return "under way";

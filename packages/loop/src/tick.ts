@@ -1,6 +1,7 @@
 import { type TargetConfig, targetsOfShard } from "@neuropilot/config";
 import {
   appendSamples,
+  CLOCK_AHEAD_MS,
   conclude,
   isBad,
   isIll,
@@ -16,7 +17,9 @@ import {
 import { healthObserved } from "@neuropilot/events";
 import type { Prober, ProbeSession } from "@neuropilot/probe";
 import { TableUnavailable } from "@neuropilot/store";
+import { Controls } from "./controls.ts";
 import type { Deps } from "./deps.ts";
+import { Slots } from "./slots.ts";
 
 export interface TickRequest {
   readonly vantage: string;
@@ -76,7 +79,7 @@ class TickRun {
   #samples = 0;
   #attention = 0;
   #superseded = false;
-  #controls = { answered: 0, total: 0 };
+  readonly #controls: Controls;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(deps: Deps, prober: Prober, request: TickRequest) {
@@ -85,15 +88,16 @@ class TickRun {
     this.#request = { ...request, tick: Math.floor(request.tick) };
     this.#id = deps.newId("run_");
     this.#atWork = deps.config.vantages.length;
+    this.#controls = new Controls(deps, prober);
     this.#deadline = deps.clock() + deps.config.intervalMs * TICK_SHARE;
     this.#end = deps.clock() + END_MS;
     this.#slots = new Slots(deps.config.probe.concurrency);
   }
 
   async go(): Promise<TickReport> {
-    const { state, clock } = this.#deps;
-    const { vantage, shard, tick, only } = this.#request;
-    const before = await state.readWindow(vantage, shard);
+    const { clock } = this.#deps;
+    const { tick, only } = this.#request;
+    const before = await this.#readWindow();
     if (only !== undefined && before !== undefined && this.#stillRunning(before)) return this.#report("not-needed");
     // A look at one site must not stand in the way of the whole shard's next tick, whichever comes first.
     this.#fence = only === undefined ? tick : (before?.tick ?? 0) + 1;
@@ -111,6 +115,12 @@ class TickRun {
     );
     await this.#wake(needing, false);
     return this.#report("done");
+  }
+
+  /** The window before this tick. One that was written before our clock was set back is none: no tick could follow it for long. */
+  async #readWindow(): Promise<WindowItem | undefined> {
+    const before = await this.#deps.state.readWindow(this.#request.vantage, this.#request.shard);
+    return before !== undefined && before.at > this.#deps.clock() + CLOCK_AHEAD_MS ? undefined : before;
   }
 
   /** Waits for all; answers the first error that is not the table's, which is a bug and must not pass in silence. */
@@ -180,11 +190,15 @@ class TickRun {
     try {
       for (;;) {
         if (taken > 0 && clock() + site.target.timeoutMs > this.#end) return;
+        // While we cannot see, the controls are asked again and again, so that the hold begins as soon as we can.
+        if (taken > 0 && this.#controls.isBlind() && this.#controls.isDue(rules.down.reprobeMs))
+          await this.#checkControls();
         await this.#take(site, session);
         taken++;
         if (this.#superseded) return;
         const last = site.window.samples.at(-1);
         if (last === undefined) return;
+        const unseen = last.tainted && last.outcome !== "ok" && this.#controls.isBlind();
         const troubled = isBad(last) || isSlow(last, rules.slow.thresholdMs);
         const first = troubled && !site.wasSuspicious && !announced;
         const turned = this.#conclude(site);
@@ -197,7 +211,7 @@ class TickRun {
         const wanted = isWatchedClosely(site.window, site.target, clock())
           ? samplesPerSuspiciousTick(config, site.target, this.#atWork)
           : 1;
-        const probing = isBad(last) && !isIll(viewOf(site));
+        const probing = (isBad(last) || unseen) && !isIll(viewOf(site));
         if (taken >= wanted && !probing) return;
         const left = this.#deadline - clock();
         const pause = probing
@@ -227,10 +241,11 @@ class TickRun {
 
   #add(site: Watched, sample: Sample): void {
     const { clock } = this.#deps;
+    const seen = this.#controls.isBlind() ? taintedIfBad(sample) : sample;
     site.window = {
       ...site.window,
       tick: this.#request.tick,
-      samples: appendSamples(site.window.samples, [sample], clock()),
+      samples: appendSamples(site.window.samples, [seen], clock()),
     };
   }
 
@@ -248,24 +263,20 @@ class TickRun {
     return true;
   }
 
-  /** Well-known endpoints: when they fail as well, it is us. */
   async #checkControls(): Promise<void> {
-    const { config } = this.#deps;
-    const { endpoints, allowPrivate, timeoutMs } = config.controls;
-    const samples = await Promise.all(
-      endpoints.map(async (endpoint) => {
-        const session = this.#prober.open(controlRequest(endpoint.url, allowPrivate, timeoutMs));
-        try {
-          return await session.sample();
-        } finally {
-          session.close();
-        }
-      }),
-    );
-    // Any answer shows that our own network works; a control is not judged.
-    const answered = samples.filter((sample) => sample.status > 0).length;
-    this.#controls = { answered, total: endpoints.length };
+    await this.#controls.check();
+    if (this.#controls.isBlind()) this.#disown();
     await this.#beat();
+  }
+
+  /** What failed while our own network may have been out says nothing about the targets, also once we see again. */
+  #disown(): void {
+    for (const site of this.#sites) {
+      const samples = site.window.samples.map((sample) =>
+        sample.startedAt < this.#controls.unsureFrom ? sample : taintedIfBad(sample),
+      );
+      site.window = { ...site.window, samples };
+    }
   }
 
   async #beat(): Promise<void> {
@@ -292,7 +303,7 @@ class TickRun {
       shard,
       tick,
       at: now,
-      controls: this.#controls,
+      controls: this.#controls.found,
       ill,
       total,
       illSince,
@@ -365,6 +376,10 @@ function isWatchedClosely(window: SiteWindow, target: TargetConfig, now: number)
   return isSuspicious(window.samples, target, now) || (window.suspectUntil ?? 0) > now;
 }
 
+function taintedIfBad(sample: Sample): Sample {
+  return isBad(sample) ? { ...sample, tainted: true } : sample;
+}
+
 function viewOf(site: Watched): View {
   return asView(site.window.view);
 }
@@ -388,31 +403,3 @@ const KNOWN_VIEWS = [
   "failing",
   "down",
 ] as const satisfies readonly View[];
-
-function controlRequest(url: string, allowPrivate: boolean, timeoutMs: number): Parameters<Prober["open"]>[0] {
-  return { url, method: "GET", headers: {}, timeoutMs, redirects: 0, allowPrivate, bodyCapBytes: 4096, expect: [] };
-}
-
-/** At most so many at once, the rest in order. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async enter(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-}

@@ -77,8 +77,9 @@ export async function wakeTarget(deps: Deps, targetId: string, input: Input): Pr
   });
   if (decision === undefined) throw new Error("decide was not called");
   if (written) await copyOut(deps, item);
-  if (decision.changed)
-    deps.log("info", "decided", {
+  const unheeded = decision.because.some((reason) => reason.startsWith("stale-event"));
+  if (decision.changed || unheeded)
+    deps.log("info", unheeded ? "not-decided" : "decided", {
       target: targetId,
       input: input.kind,
       state: item.health.state,

@@ -1,5 +1,5 @@
 import type { AuditEntry, Budget, Control, Heartbeat, Incident, TargetItem, WindowItem } from "@neuropilot/core";
-import { newTargetItem } from "@neuropilot/core";
+import { CLOCK_AHEAD_MS, newTargetItem } from "@neuropilot/core";
 import { packSamples, unpackSamples } from "./samples.ts";
 import type { Key, Row, Table, Written } from "./table.ts";
 
@@ -66,7 +66,7 @@ export interface State {
 export const GLOBAL = "global";
 
 export function createState(table: Table): State {
-  const read = async <T>(key: Key, parse: (row: Row) => T): Promise<T | undefined> => {
+  const read = async <T>(key: Key, parse: (row: Row) => T | undefined): Promise<T | undefined> => {
     const row = await table.get(key);
     return row === undefined ? undefined : parse(row);
   };
@@ -78,7 +78,7 @@ export function createState(table: Table): State {
   /** Read, change, write under the row's version until it is in; for rows whose changes commute. */
   async function change<T>(
     key: Key,
-    parse: (row: Row) => T,
+    parse: (row: Row) => T | undefined,
     reduce: (value: T | undefined) => T | undefined,
   ): Promise<T | undefined> {
     for (let round = 0; round < MAX_CONFLICTS; round++) {
@@ -125,7 +125,7 @@ export function createState(table: Table): State {
       const key = windowKey(window.vantage, window.shard);
       for (let round = 0; round < MAX_CONFLICTS; round++) {
         const row = await table.get(key);
-        const present = row === undefined ? undefined : parseBody<Pick<WindowItem, "tick" | "run" | "step">>(row);
+        const present = row === undefined ? undefined : fenceOf(row, window.at);
         const own = present !== undefined && window.tick === present.tick && window.run === present.run;
         // An answer that was lost after a successful write looks like a conflict: what is in it counts as written.
         if (own && window.step === present.step) return "written";
@@ -140,13 +140,15 @@ export function createState(table: Table): State {
       return "refused";
     },
     async readHeartbeats() {
-      return (await table.query("VANTAGES")).map((row) => parseBody<Heartbeat>(row));
+      return (await table.query("VANTAGES")).map(heartbeatOf).filter((beat) => beat !== undefined);
     },
-    readHeartbeat: (vantage, shard) => read(heartbeatKey(vantage, shard), parseBody<Heartbeat>),
+    readHeartbeat: (vantage, shard) => read(heartbeatKey(vantage, shard), heartbeatOf),
     async writeHeartbeat(heartbeat) {
       const key = heartbeatKey(heartbeat.vantage, heartbeat.shard);
-      await change<Heartbeat>(key, parseBody, (present) =>
-        present !== undefined && present.at > heartbeat.at ? undefined : heartbeat,
+      await change<Heartbeat>(key, heartbeatOf, (present) =>
+        present !== undefined && present.at > heartbeat.at && !isAhead(present.at, heartbeat.at)
+          ? undefined
+          : heartbeat,
       );
     },
     async readControl(scope) {
@@ -221,10 +223,54 @@ const controlKey = (scope: string): Key => ({ pk: "CONTROL", sk: scope });
 const budgetKey = (scope: string): Key => ({ pk: "BUDGET", sk: scope });
 const deliveryKey = (incident: string, channel: string): Key => ({ pk: `DELIVERY#${incident}`, sk: channel });
 
-/** Rows are written by this file only, from values of this type; a foreign hand in the table is caught by JSON.parse at most. */
-function parseBody<T>(row: Row): T {
-  const value: unknown = JSON.parse(row.body);
+/**
+ * Rows are written by this file only, from values of this type. What is no object at all was not; it is named, for what stands
+ * in a control, a budget or a target's item must never be guessed.
+ */
+function parseBody<T extends object>(row: Row): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(row.body);
+  } catch {
+    throw unreadable(row, "it is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw unreadable(row, "it is not an object");
   return value as T;
+}
+
+function unreadable({ pk, sk }: Row, why: string): Error {
+  return new Error(
+    `the row ${pk} ${sk} cannot be read: ${why}. Nothing is done about it until it is mended or deleted`,
+  );
+}
+
+/**
+ * What the next tick writes anew is taken for absent where it cannot be read (another version's, or a foreign hand's): that
+ * is a vantage not heard of for a minute, where an error would keep it from ever being written again.
+ */
+function orAbsent<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written before our clock was set back: nothing of now can be older, so it must not stand in the way. */
+function isAhead(at: number, now: number): boolean {
+  return at > now + CLOCK_AHEAD_MS;
+}
+
+function fenceOf(row: Row, now: number): Pick<WindowItem, "tick" | "run" | "step"> | undefined {
+  const present = orAbsent(() => parseBody<WindowItem>(row));
+  return present === undefined || !Number.isFinite(present.tick) || isAhead(present.at, now) ? undefined : present;
+}
+
+function heartbeatOf(row: Row): Heartbeat | undefined {
+  const beat = orAbsent(() => parseBody<Partial<Heartbeat>>(row));
+  return beat?.vantage === undefined || beat.at === undefined || beat.controls === undefined
+    ? undefined
+    : parseBody<Heartbeat>(row);
 }
 
 function targetOf(row: Row): TargetItem {
@@ -252,7 +298,11 @@ function packWindow(window: WindowItem): string {
   }
 }
 
-function windowOf(row: Row): WindowItem {
+function windowOf(row: Row): WindowItem | undefined {
+  return orAbsent(() => unpackWindow(row));
+}
+
+function unpackWindow(row: Row): WindowItem {
   const packed = parseBody<
     Omit<WindowItem, "sites"> & {
       sites: Record<string, { samples: string; view: string; since: number; tick: number }>;

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import type { Deps } from "./deps.ts";
+import { config, install, START } from "./fixture.ts";
+import { reconcile } from "./reconcile.ts";
+import { wakeTarget } from "./wake.ts";
+
+const MINUTE = 60_000;
+const CONTROL = "https://one.example.net/";
+const withControl = {
+  ...config,
+  controls: { endpoints: [{ id: "one", url: CONTROL }], allowPrivate: false, timeoutMs: 5_000 },
+};
+
+function logged(change: Partial<Deps> = {}) {
+  const lines: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
+  return { lines, ...install({ log: (_level, event, fields) => lines.push({ event, fields }), ...change }) };
+}
+
+describe("a vantage whose own network was out", () => {
+  it("does not take what it saw meanwhile for an outage once it sees again", async () => {
+    const { deps, time, tick } = install({ config: withControl });
+    for (let minute = 0; minute < 8; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick(() => "timeout");
+    }
+    time.now = START + 8 * MINUTE;
+    // Our network is back; the way to the target takes less than the hold to come back as well.
+    await tick((url) => (url === CONTROL ? "ok" : "timeout"));
+    const { incident } = await deps.state.readTarget("api", time.now);
+    expect(incident).toMatchObject({ kind: "inconclusive", attempts: [] });
+  });
+
+  it("begins the hold as soon as it sees again, not with the next tick", async () => {
+    const { deps, time, tick } = install({ config: withControl });
+    // Out for the first 12 s of the first tick only.
+    const seen = (url: string) => (url === CONTROL && time.now >= START + 12_000 ? "ok" : "refused");
+    await tick(seen);
+    time.now = START + MINUTE;
+    await tick(seen);
+    const { incident } = await deps.state.readTarget("api", time.now);
+    expect(incident).toMatchObject({ kind: "down" });
+    expect(incident?.openedAt).toBeLessThan(START + 2 * MINUTE);
+  });
+
+  it("still finds an outage that went on when it sees again, after the whole hold", async () => {
+    const { deps, time, tick } = install({ config: withControl });
+    for (let minute = 0; minute < 8; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick((url) => (minute < 4 || url !== CONTROL ? "refused" : "ok"));
+    }
+    const { incident } = await deps.state.readTarget("api", time.now);
+    expect(incident).toMatchObject({ kind: "down" });
+    expect(incident?.failedAt).toBeGreaterThanOrEqual(START + 4 * MINUTE);
+  });
+});
+
+describe("a clock that was set back by an hour", () => {
+  it("does not stop a vantage from looking, nor an outage from being found", async () => {
+    const { deps, time, tick } = install();
+    await tick("ok");
+    time.now = START - 60 * MINUTE;
+    for (let minute = 0; minute < 3; minute++) {
+      time.now = Math.max(time.now, START + (minute - 60) * MINUTE);
+      expect(await tick("refused")).toMatchObject({ kind: "done" });
+    }
+    expect((await deps.state.readTarget("api", time.now)).incident).toMatchObject({ kind: "down" });
+  });
+
+  it("makes reconcile take the vantage for silent until it is heard of again", async () => {
+    const { deps, time, tick } = install();
+    await tick("ok");
+    time.now = START - 60 * MINUTE;
+    expect((await reconcile(deps)).silent).toEqual(["east#0"]);
+  });
+});
+
+describe("a log", () => {
+  it("has a line for an event that came too late to act on", async () => {
+    const { deps, time, lines } = logged();
+    await wakeTarget(deps, "api", { kind: "wake", at: time.now - 10 * MINUTE, cause: "evt_1" });
+    expect(lines).toContainEqual({
+      event: "not-decided",
+      fields: expect.objectContaining({ target: "api", because: [expect.stringContaining("stale-event")] }),
+    });
+  });
+
+  it("has a line for a vantage that nothing is heard of", async () => {
+    const { deps, lines } = logged();
+    await reconcile(deps);
+    expect(lines).toContainEqual({ event: "vantages-silent", fields: expect.objectContaining({ silent: ["east#0"] }) });
+  });
+});
