@@ -180,7 +180,7 @@ function whatIsUnderWay(attempt: Attempt, now: number): string {
       const done = unsure ? `whether ${noun} took place is not known` : `${noun} is done`;
       if (attempt.verifyUntil === undefined) return `${done}; checking whether it helped`;
       const warming = attempt.verifyFrom !== undefined && now < attempt.verifyFrom;
-      return `${done}; ${warming ? "it starts up, then fresh samples" : "fresh samples"} show until ${time(attempt.verifyUntil)} whether it helped`;
+      return `${done}; ${warming && attempt.remedy === "restart" ? "it starts up, then fresh samples" : "fresh samples"} show until ${time(attempt.verifyUntil)} whether it helped`;
     }
   }
 }
