@@ -30,8 +30,23 @@ export interface IncidentReport {
     readonly note: string | null;
   }[];
   readonly wouldHave: readonly { readonly remedy: string; readonly at: string }[];
+  /** By channel: whether people have been told of the present state, and what stands in the way. */
+  readonly told: readonly ToldReport[];
   readonly timeline: readonly { readonly at: string; readonly kind: string; readonly text: string }[];
 }
+
+interface ToldReport {
+  readonly channel: string;
+  readonly upToDate: boolean;
+  readonly problem: string | null;
+}
+
+interface Found {
+  readonly incident: Incident;
+  readonly told: readonly ToldReport[];
+}
+
+const CHANNELS = ["slack"] as const;
 
 export async function incidents(
   terminal: Terminal,
@@ -39,10 +54,17 @@ export async function incidents(
 ): Promise<ExitCode> {
   const all = await withInstance(options.data, (instance) => readIncidents(instance, options.data));
   if (options.id === undefined) {
-    terminal.out(options.json ? JSON.stringify(all.map(reportOf), null, 2) : renderList(terminal, all));
+    terminal.out(
+      options.json
+        ? JSON.stringify(all.map(reportOf), null, 2)
+        : renderList(
+            terminal,
+            all.map(({ incident }) => incident),
+          ),
+    );
     return EXIT.ok;
   }
-  const one = all.find((incident) => incident.id === options.id);
+  const one = all.find(({ incident }) => incident.id === options.id);
   if (one === undefined)
     throw new CommandFailed(
       EXIT.usage,
@@ -51,7 +73,7 @@ export async function incidents(
           ? "; there are none"
           : `. The newest: ${all
               .slice(0, 3)
-              .map((incident) => incident.id)
+              .map(({ incident }) => incident.id)
               .join(", ")}`
       }`,
     );
@@ -60,7 +82,7 @@ export async function incidents(
 }
 
 /** Open, just closed and archived ones of every target, the newest first. */
-async function readIncidents(instance: OpenInstance, data: string): Promise<Incident[]> {
+async function readIncidents(instance: OpenInstance, data: string): Promise<Found[]> {
   const { state } = instance;
   const byId = new Map<string, Incident>();
   for (const target of configOf(instance, data).targets) {
@@ -68,14 +90,24 @@ async function readIncidents(instance: OpenInstance, data: string): Promise<Inci
     for (const incident of [...archived, ...item.closed, ...(item.incident === undefined ? [] : [item.incident])])
       byId.set(incident.id, incident);
   }
-  return [...byId.values()].sort((a, b) => b.openedAt - a.openedAt);
+  const newestFirst = [...byId.values()].sort((a, b) => b.openedAt - a.openedAt);
+  return Promise.all(newestFirst.map(async (incident) => ({ incident, told: await readTold(state, incident) })));
+}
+
+async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {
+  const deliveries = await Promise.all(CHANNELS.map((channel) => state.readDelivery(incident.id, channel)));
+  return deliveries.flatMap((delivery) => {
+    if (delivery === undefined) return [];
+    const upToDate = delivery.sentSeq >= incident.seq;
+    return [{ channel: delivery.channel, upToDate, problem: upToDate ? null : (delivery.lastProblem ?? null) }];
+  });
 }
 
 function iso(at: number | undefined): string | null {
   return at === undefined ? null : new Date(at).toISOString();
 }
 
-export function reportOf(incident: Incident): IncidentReport {
+function reportOf({ incident, told }: Found): IncidentReport {
   return {
     id: incident.id,
     target: incident.target,
@@ -100,6 +132,7 @@ export function reportOf(incident: Incident): IncidentReport {
       note: attempt.note ?? null,
     })),
     wouldHave: incident.wouldHave.map(({ remedy, at }) => ({ remedy, at: new Date(at).toISOString() })),
+    told,
     timeline: incident.timeline.map(({ at, kind, text }) => ({ at: new Date(at).toISOString(), kind, text })),
   };
 }
@@ -159,7 +192,7 @@ export function styleOfEntry(kind: Incident["timeline"][number]["kind"]): Style 
   return MARKS[kind];
 }
 
-function renderOne(terminal: Terminal, incident: Incident): string {
+function renderOne(terminal: Terminal, { incident, told }: Found): string {
   const now = terminal.now();
   const facts = table([
     ["target", `${incident.target} (${incident.site})`],
@@ -169,6 +202,12 @@ function renderOne(terminal: Terminal, incident: Incident): string {
     ["ended", incident.endedAt === undefined ? "not yet" : when(incident.endedAt, now)],
     ["outcome", outcomeOf(terminal, incident)],
     ...(incident.needsHuman === undefined ? [] : [["person", incident.needsHuman.why]]),
+    ...told.map(({ channel, upToDate, problem }) => [
+      channel,
+      upToDate
+        ? "knows the present state"
+        : terminal.paint("warn", `not told yet${problem === null ? "" : `: ${problem}`}`),
+    ]),
   ]);
   const attempts = incident.attempts.map((attempt) => [
     attempt.id,

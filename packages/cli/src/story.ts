@@ -27,10 +27,11 @@ const LEAST_POLL_MS = 500;
 export function createStory(
   terminal: Terminal,
   config: Config,
-  options: { readonly json: boolean; readonly columns: number },
+  options: { readonly json: boolean; readonly columns: number; readonly channels: readonly string[] },
 ): Story {
   const views = new Map<string, Conclusion["view"] | string>();
   const heard = new Map<string, number>();
+  const untold = new Map<string, string>();
   const ended = new Set<string>();
   const enders: ((incident: Incident) => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -92,6 +93,34 @@ export function createStory(
           );
         }
     if (views.size >= sites) done();
+    for (const [id, seq] of heard) await lookAtDeliveries(state, id, seq);
+  }
+
+  /** A channel that refuses, a mistyped one say, must not go unnoticed: this terminal may be all that works. */
+  async function lookAtDeliveries(state: Runner["state"], incident: string, seq: number): Promise<void> {
+    for (const channel of options.channels) {
+      const key = `${incident}/${channel}`;
+      const delivery = await state.readDelivery(incident, channel);
+      const behind = delivery !== undefined && delivery.sentSeq < seq;
+      const problem = behind ? delivery.lastProblem : undefined;
+      const before = untold.get(key);
+      if (problem === before) continue;
+      if (problem === undefined) {
+        untold.delete(key);
+        if (!behind)
+          say(Date.now(), channel, "told", { incident, channel }, "told now, up to the present state", "good");
+      } else {
+        untold.set(key, problem);
+        say(
+          Date.now(),
+          channel,
+          "not-told",
+          { incident, channel },
+          `not told yet, tried again later: ${problem}`,
+          "warn",
+        );
+      }
+    }
   }
 
   function tellIncident(incident: Incident): void {

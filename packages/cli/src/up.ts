@@ -1,6 +1,14 @@
 import type { Config } from "@neuropilot/config";
 import { resolveConfig } from "@neuropilot/config/define";
-import { demoConfig, openDataFolder, type Runner, type Stage, startRunner, startStage } from "@neuropilot/local";
+import {
+  channelsOf,
+  demoConfig,
+  openDataFolder,
+  type Runner,
+  type Stage,
+  startRunner,
+  startStage,
+} from "@neuropilot/local";
 import { chooseConfig, explainProblems, readConfigFile } from "./config-file.ts";
 import { playDemo } from "./demo.ts";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
@@ -37,6 +45,7 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
     const story = createStory(terminal, plan.config, {
       json: options.json,
       columns: process.stdout.columns ?? Number.POSITIVE_INFINITY,
+      channels: channelsOf(plan.environment),
     });
     closing.push(async () => story.stop());
     const words = createOperatorWords(terminal, story, plan.config);
@@ -56,7 +65,7 @@ export async function up(terminal: Terminal, options: UpCommand): Promise<ExitCo
     introduce(terminal, options, plan, runner, story);
     await words.tellWhatHolds(runner);
     story.start(runner);
-    if (plan.stage !== undefined) closing.push(playDemo(story, plan.stage));
+    if (plan.stage !== undefined) closing.push(playDemo(story, plan.stage, runner));
     const signal = await ended;
     if (!options.json) story.tell("neuropilot", `${signal}: ends; what is under way goes on at the next start`, "dim");
     return EXIT.ok;
@@ -97,10 +106,11 @@ async function makePlan(options: UpCommand): Promise<Plan> {
     };
   }
   const stage = await startStage({ restartTakesMs: 1_500 });
-  const resolved = resolveConfig(demoConfig(stage), {});
+  const resolved = resolveConfig(demoConfig(stage), options.environment);
   if (!resolved.ok) {
     await stage.close();
-    throw new Error(explainProblems("the demo's own config", resolved.problems));
+    const what = "the demo's config, as the environment variables change it";
+    throw new CommandFailed(EXIT.no, explainProblems(what, resolved.problems));
   }
   return {
     config: resolved.config,
@@ -134,7 +144,7 @@ function introduce(terminal: Terminal, options: UpCommand, plan: Plan, runner: R
       "demo",
       `a real service on this machine: ${plan.stage.service.url}, its page through the CDN: ${plan.stage.cloudflare.edgeUrl}`,
     );
-  const notes = plan.stage === undefined ? [...plan.notes, ...missing(plan)] : [];
+  const notes = [...plan.notes, ...(plan.stage === undefined ? missing(plan) : [])];
   for (const note of notes) story.tell("neuropilot", note, "warn");
   if (
     config.targets.length > 0 &&

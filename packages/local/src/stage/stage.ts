@@ -11,6 +11,8 @@ export const DEMO_IDS = {
     environmentId: "5b1a7c1e-9f4e-4f0e-8a53-2f6f4ed1c002",
     serviceId: "5b1a7c1e-9f4e-4f0e-8a53-2f6f4ed1c003",
   },
+  /** The same over starts: a restart that was under way when the demo was killed can still be followed. */
+  deploymentId: "5b1a7c1e-9f4e-4f0e-8a53-2f6f4ed1c004",
   zoneId: "023e105f4ecef8ad9ca31a8372d0c353",
   slackChannel: "C0DEMO0001",
 } as const;
@@ -42,7 +44,13 @@ export async function startStage(options: {
       environmentId: DEMO_IDS.railway.environmentId,
       token: tokens.railway,
       tokenKind: "project",
-      services: [{ serviceId: DEMO_IDS.railway.serviceId, restart: () => service.restart() }],
+      services: [
+        {
+          serviceId: DEMO_IDS.railway.serviceId,
+          deploymentId: DEMO_IDS.deploymentId,
+          restart: () => service.restart(),
+        },
+      ],
       restartTakesMs: options.restartTakesMs,
       ...log,
     });

@@ -4,6 +4,8 @@ import type { RailwayDeploymentStatus, RailwayInstanceStatus } from "@neuropilot
 
 export interface RailwayService {
   readonly serviceId: string;
+  /** The id of the deployment that runs at the start; a new one if absent. */
+  readonly deploymentId?: string;
   /** Restarts the real thing; settles when it is up again. */
   restart(): Promise<void>;
 }
@@ -81,8 +83,10 @@ export function createWorld(options: WorldOptions): World {
     active: seed.active,
     instances: (seed.instances ?? (seed.active ? ["RUNNING"] : [])).map((status) => ({ id: randomUUID(), status })),
   });
-  for (const { serviceId } of options.services)
-    deployments.set(serviceId, [make(serviceId, { status: "SUCCESS", active: true })]);
+  for (const { serviceId, deploymentId } of options.services) {
+    const id = deploymentId === undefined ? {} : { id: deploymentId };
+    deployments.set(serviceId, [make(serviceId, { ...id, status: "SUCCESS", active: true })]);
+  }
 
   const stand = (deployment: Deployment, status: RailwayDeploymentStatus, instance: RailwayInstanceStatus) => {
     if (deployment.status !== status) {
