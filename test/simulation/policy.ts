@@ -28,7 +28,7 @@ function remedy(change: Partial<RemedyPolicy> = {}): RemedyPolicy {
   };
 }
 
-/** One target under the default rules of DESIGN, section 6, watched from so many vantages. */
+/** One target under the default rules, watched from so many vantages. */
 export function policyOf(vantages: readonly string[], change: Partial<TargetConfig> = {}): Config {
   const remedies: Record<Remedy, RemedyPolicy> = {
     restart: remedy(),

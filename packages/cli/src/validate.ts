@@ -1,3 +1,4 @@
+import { type Config, MODES } from "@neuropilot/config";
 import { explainProblems, readConfigFile } from "./config-file.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { type Terminal, table } from "./terminal.ts";
@@ -19,22 +20,43 @@ export async function validate(
   else if (!read.ok) terminal.err(explainProblems(read.path, read.problems));
   else {
     const { config, notes, path } = read;
-    const rows = config.targets.flatMap((target) =>
-      target.sites.map((site) => [
-        `  ${target.id}`,
-        site.id,
-        `every ${config.intervalMs / 1000} s`,
-        `restart ${target.remedies.restart.mode}`,
-        `purge-cache ${target.remedies["purge-cache"].mode}`,
-      ]),
-    );
     terminal.out(
       [
         `${terminal.paint("good", "valid")}  ${path}`,
-        ...(rows.length > 0 ? [table(rows)] : []),
+        ...(config.targets.length === 0 ? [] : [targetsText(config)]),
         ...notes.map((note) => `  note: ${note}`),
       ].join("\n"),
     );
   }
   return read.ok ? EXIT.ok : EXIT.no;
 }
+
+const MOST_LISTED = 20;
+
+/** Target by target, or in sum where that would fill the screen. */
+function targetsText({ targets, intervalMs }: Config): string {
+  const every = `every ${intervalMs / 1000} s`;
+  if (targets.length <= MOST_LISTED)
+    return table(
+      targets.flatMap((target) =>
+        target.sites.map((site) => [
+          `  ${target.id}`,
+          site.id,
+          every,
+          ...SHOWN.map((remedy) => `${remedy} ${target.remedies[remedy].mode}`),
+        ]),
+      ),
+    );
+  const sites = targets.reduce((sum, target) => sum + target.sites.length, 0);
+  const modes = SHOWN.map((remedy) => {
+    const counts = MODES.map((mode) => ({
+      mode,
+      count: targets.filter((target) => target.remedies[remedy].mode === mode).length,
+    })).filter(({ count }) => count > 0);
+    const most = counts.toSorted((a, b) => MODES.indexOf(b.mode) - MODES.indexOf(a.mode));
+    return [`  ${remedy}`, most.map(({ mode, count }) => `${count} ${mode}`).join(", ")];
+  });
+  return [`  ${targets.length} targets at ${sites} sites, ${every}`, table(modes)].join("\n");
+}
+
+const SHOWN = ["restart", "purge-cache"] as const;

@@ -1,6 +1,7 @@
 import { hostTrouble } from "./address.ts";
 import { whyNot } from "./fill.ts";
 import { describe, type Fault, type Path, pathText } from "./problem.ts";
+import type { Refused } from "./refused.ts";
 import {
   type Config,
   ILL_KINDS,
@@ -17,19 +18,22 @@ import { formatDuration } from "./units.ts";
 /** What single fields cannot show: each on its own may be right, together they cannot work. */
 export interface Conflict extends Fault {
   readonly path: Path;
+  /** Where the other values stand that it follows from: where one of those is refused, it says nothing. */
+  readonly from: readonly Path[];
 }
 
-/** What was written, what came of it, and which variables had a hand in it (field → variable). */
+/** What was written, what came of it, which variables had a hand in it (field → variable), and what was refused before. */
 export interface Subject {
   readonly parsed: ParsedConfig;
   readonly config: Config;
   readonly variables: ReadonlyMap<string, string>;
+  readonly refused: Refused;
 }
 
 /** What the windows hold (core, `appendSamples`): nothing older, and no more samples per site and vantage. */
 const WINDOW_KEEPS_MS = 600_000;
 const WINDOW_KEEPS_SAMPLES = 160;
-/** A tick ends after 50 s of 60 s (DESIGN, section 6). */
+/** A tick ends after 50 s of 60 s, so that the next one never waits for it. */
 const TICK_SHARE = 50 / 60;
 /** A full window is about 5 kB per site, and an item of DynamoDB holds 400 kB. */
 const MOST_SITES_PER_SHARD = 75;
@@ -60,17 +64,10 @@ export function* findConflicts(subject: Subject): Generator<Conflict> {
   yield* inShards(subject);
 }
 
-function* inSettings({ config, variables }: Subject): Generator<Conflict> {
+function* inSettings({ config }: Subject): Generator<Conflict> {
   if (config.vantages.length === 0)
     yield conflict(["vantages"], "an empty list", "at least one place to watch from", '["local"]');
   yield* twice(config.vantages, (index) => ["vantages", index], "vantage");
-  if (config.intervalMs > WINDOW_KEEPS_MS)
-    yield conflict(
-      [variables.get("interval") ?? "interval"],
-      formatDuration(config.intervalMs),
-      "at most 10m, which is how long samples are kept",
-      '"60s"',
-    );
   yield* inBudget(config.fleetBudget.perMs, ["fleetBudget", "per"]);
   if (config.healing.callTimeoutMs > LONGEST_CALL_MS)
     yield conflict(
@@ -96,7 +93,8 @@ function* inBudget(perMs: number, path: Path): Generator<Conflict> {
     yield conflict(path, formatDuration(perMs), "at most 24h: calls are remembered for a day", '"1h"');
 }
 
-function* inControls({ parsed, config }: Subject): Generator<Conflict> {
+function* inControls(subject: Subject): Generator<Conflict> {
+  const { parsed, config } = subject;
   const { endpoints, timeoutMs, allowPrivate } = config.controls;
   yield* twice(
     endpoints.map(({ id }) => id),
@@ -104,12 +102,14 @@ function* inControls({ parsed, config }: Subject): Generator<Conflict> {
     "control",
   );
   if (timeoutMs > config.intervalMs * TICK_SHARE)
-    yield conflict(["controls", "timeout"], formatDuration(timeoutMs), tickText(config), `"${halfInterval(config)}"`);
+    yield conflict(["controls", "timeout"], formatDuration(timeoutMs), tickText(config), `"${halfInterval(config)}"`, [
+      intervalOf(subject),
+    ]);
   const watched = new Map<string, string>();
   for (const target of config.targets) for (const site of target.sites) watched.set(new URL(site.url).host, target.id);
   for (const [index, { url }] of endpoints.entries()) {
     const path: Path = ["controls", "endpoints", index, "url"];
-    yield* inHost(url, allowPrivate, false, path, "controls.allowPrivate");
+    yield* inHost(url, { allowPrivate, allowPunycode: false, permits: ["controls"] }, path);
     const shared = watched.get(new URL(url).host);
     if (shared !== undefined && parsed.controls?.endpoints !== undefined)
       yield conflict(
@@ -123,25 +123,26 @@ function* inControls({ parsed, config }: Subject): Generator<Conflict> {
 
 function* inHost(
   url: string,
-  allowPrivate: boolean,
-  allowPunycode: boolean,
+  allowed: { readonly allowPrivate: boolean; readonly allowPunycode: boolean; readonly permits: Path },
   path: Path,
-  permit: string,
 ): Generator<Conflict> {
   const trouble = hostTrouble(url);
-  if (trouble?.kind === "private" && !allowPrivate)
+  const permit = allowed.permits[0] === "controls" ? "controls.allowPrivate" : "allowPrivate";
+  if (trouble?.kind === "private" && !allowed.allowPrivate)
     yield conflict(
       path,
       `${describe(url)}, which is the private or local address ${trouble.host}`,
       `a public address, or ${permit}: true if it is meant`,
       '"https://api.example.com/health"',
+      [[...allowed.permits, "allowPrivate"]],
     );
-  if (trouble?.kind === "punycode" && !allowPunycode)
+  if (trouble?.kind === "punycode" && !allowed.allowPunycode)
     yield conflict(
       path,
       `the host ${trouble.host}, a name with letters of another script that may only look like the right one`,
       "a name in plain letters, or allowPunycode: true on the target if it is meant",
       '"https://api.example.com/health"',
+      [[...allowed.permits, "allowPunycode"]],
     );
 }
 
@@ -164,6 +165,7 @@ function* twice(ids: readonly string[], path: (index: number) => Path, what: str
         `"${id}", which ${pathText(path(before))} is already`,
         `another id for each ${what}`,
         `"${id}-2"`,
+        [path(before)],
       );
   }
 }
@@ -183,6 +185,7 @@ function* inSites(target: ParsedTarget, path: Path): Generator<Conflict> {
       "neither url nor sites",
       "an address to look at",
       '"https://api.example.com/health"',
+      [[...path, "sites"]],
     );
   if (sites !== undefined) {
     if (sites.length === 0)
@@ -205,13 +208,8 @@ function* inSites(target: ParsedTarget, path: Path): Generator<Conflict> {
   const listed = (sites ?? []).map((site, index) => ({ ...site, at: [...path, "sites", index] as Path }));
   const short = url === undefined ? [] : [{ url, cloudflare: target.cloudflare, at: path }];
   for (const site of [...short, ...listed]) {
-    yield* inHost(
-      site.url,
-      target.allowPrivate ?? false,
-      target.allowPunycode ?? false,
-      [...site.at, "url"],
-      "allowPrivate",
-    );
+    const { allowPrivate = false, allowPunycode = false } = target;
+    yield* inHost(site.url, { allowPrivate, allowPunycode, permits: path }, [...site.at, "url"]);
     yield* inPurge(site.cloudflare?.purge, [...site.at, "cloudflare", "purge"]);
   }
 }
@@ -279,6 +277,15 @@ function* inRequest(target: ParsedTarget, path: Path): Generator<Conflict> {
 const NO_REMEDY_HELPS: readonly IllKind[] = ["inconclusive", "expiring", "blocked", "misconfigured", "lagging"];
 
 function* inLadders(written: ParsedTarget, target: TargetConfig, path: Path): Generator<Conflict> {
+  const places: readonly Path[] =
+    written.sites === undefined ? [path] : written.sites.map((_, index) => [...path, "sites", index]);
+  const platforms = [
+    [...path, "sites", target.sites.length],
+    ...places.flatMap((place) => [
+      [...place, "railway"],
+      [...place, "cloudflare"],
+    ]),
+  ];
   for (const kind of ILL_KINDS) {
     const ladder = written.ladders?.[kind] ?? [];
     for (const [index, { remedy }] of ladder.entries()) {
@@ -298,7 +305,8 @@ function* inLadders(written: ParsedTarget, target: TargetConfig, path: Path): Ge
         : kind === "loaded" && remedy === "restart"
           ? "a restart throws away capacity under load"
           : whyNot(remedy, target.sites);
-      if (reason !== undefined) yield conflict(at, `"${remedy}": ${reason}`, instead(remedy, reason), '["page"]');
+      if (reason !== undefined)
+        yield conflict(at, `"${remedy}": ${reason}`, instead(remedy, reason), '["page"]', platforms);
     }
   }
 }
@@ -328,6 +336,7 @@ function* inWindows(windows: ParsedTarget["maintenance"], path: Path): Generator
             ? "a date with its time and zone, or weekly: the days"
             : "a time of day in UTC, as the window is weekly",
           example,
+          [[...path, index, "weekly"]],
         );
       }
     if (weekly?.length === 0)
@@ -344,11 +353,16 @@ function* inWindows(windows: ParsedTarget["maintenance"], path: Path): Generator
   }
 }
 
-/** Where a rule of a target comes from: its own, the environment, or the config. */
+/** Where a rule of a target comes from: its own (refused or not), the environment, or the config. */
 function origin(subject: Subject, index: number, field: Path): Path {
   const variable = subject.variables.get(pathText(field));
   if (variable !== undefined) return [variable];
-  return lookUp(subject.parsed.targets[index], field) === undefined ? field : ["targets", index, ...field];
+  const own: Path = ["targets", index, ...field];
+  return subject.refused.touches(own) || lookUp(subject.parsed.targets[index], field) !== undefined ? own : field;
+}
+
+function intervalOf({ variables }: Subject): Path {
+  return [variables.get("interval") ?? "interval"];
 }
 
 function lookUp(value: unknown, path: Path): unknown {
@@ -362,21 +376,21 @@ function lookUp(value: unknown, path: Path): unknown {
 
 function* inRules(subject: Subject): Generator<Conflict> {
   const { config } = subject;
-  // Everything else is measured in intervals: one that cannot be makes noise of the rest.
-  if (config.intervalMs > WINDOW_KEEPS_MS) return;
+  const interval = intervalOf(subject);
   for (const [index, { rules, timeoutMs }] of config.targets.entries()) {
     const at = (...field: string[]) => origin(subject, index, ["rules", ...field]);
     const timeoutAt: Path = ["targets", index, "timeout"];
     if (timeoutMs > config.intervalMs * TICK_SHARE)
-      yield conflict(timeoutAt, formatDuration(timeoutMs), tickText(config), `"${halfInterval(config)}"`);
+      yield conflict(timeoutAt, formatDuration(timeoutMs), tickText(config), `"${halfInterval(config)}"`, [interval]);
     if (rules.slow.thresholdMs >= timeoutMs)
       yield conflict(
         at("slow", "threshold"),
         formatDuration(rules.slow.thresholdMs),
         `less than the timeout (${formatDuration(timeoutMs)}): a look ends there, so nothing slower is ever seen`,
         '"400ms"',
+        [timeoutAt, interval],
       );
-    yield* inSampling(config, rules, at);
+    yield* inSampling(config, rules, at, interval);
     if (rules.failing.rate >= 1)
       yield conflict(at("failing", "rate"), "100%", "less than 100%: more than all never fail", '"5%"');
     if (rules.failing.minFailures > rules.failing.minSamples)
@@ -385,6 +399,7 @@ function* inRules(subject: Subject): Generator<Conflict> {
         String(rules.failing.minFailures),
         `at most minSamples (${rules.failing.minSamples})`,
         "3",
+        [at("failing", "minSamples")],
       );
     if (rules.lagging.alertMs >= rules.lagging.pageMs)
       yield conflict(
@@ -392,11 +407,17 @@ function* inRules(subject: Subject): Generator<Conflict> {
         formatDuration(rules.lagging.alertMs),
         `less than lagging.page (${formatDuration(rules.lagging.pageMs)})`,
         '"2s"',
+        [at("lagging", "page")],
       );
   }
 }
 
-function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => Path): Generator<Conflict> {
+function* inSampling(
+  config: Config,
+  rules: Rules,
+  at: (...field: string[]) => Path,
+  intervalAt: Path,
+): Generator<Conflict> {
   const { slow, failing, down, suspicion } = rules;
   const interval = formatDuration(config.intervalMs);
   for (const [name, windowMs] of [
@@ -409,6 +430,7 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
         formatDuration(windowMs),
         `from one interval (${interval}) to 10m, which is how long samples are kept`,
         `"${formatDuration(Math.min(WINDOW_KEEPS_MS, config.intervalMs * 5))}"`,
+        [intervalAt],
       );
   if (suspicion.forMs <= config.intervalMs)
     yield conflict(
@@ -416,6 +438,7 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
       formatDuration(suspicion.forMs),
       `more than the interval (${interval}), or it is over before the next look`,
       `"${formatDuration(config.intervalMs * 5)}"`,
+      [intervalAt],
     );
   const alone = config.vantages.length === 1;
   const hold = alone ? down.holdAloneMs : down.holdMs;
@@ -425,6 +448,7 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
       formatDuration(hold),
       `at most 10m and ${WINDOW_KEEPS_SAMPLES} times reprobe (${formatDuration(down.reprobeMs)}): older samples are not kept`,
       alone ? '"90s"' : '"30s"',
+      [at("down", "reprobe"), ["vantages"]],
     );
   // As core samples while suspicious: 1.2 times what the failing rule needs, shared between vantages.
   const perTick = Math.max(
@@ -438,7 +462,9 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
       String(failing.minSamples),
       `at most ${WINDOW_KEEPS_SAMPLES * config.vantages.length}: ${WINDOW_KEEPS_SAMPLES} samples are kept for each vantage`,
       "20",
+      [["vantages"]],
     );
+  const pace = [at("failing", "minSamples"), at("failing", "window"), intervalAt, ["vantages"]];
   const ticks = Math.floor(slow.windowMs / config.intervalMs);
   const reachable = Math.min(WINDOW_KEEPS_SAMPLES, perTick * ticks);
   if (ticks > 0 && slow.minSamples > reachable)
@@ -447,6 +473,7 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
       String(slow.minSamples),
       `at most ${reachable}: no vantage takes more within ${formatDuration(slow.windowMs)} at this interval`,
       String(Math.min(15, reachable)),
+      [...pace, at("slow", "window")],
     );
   const covered = (WINDOW_KEEPS_SAMPLES / Math.max(1, perTick)) * config.intervalMs;
   if (slow.windowMs <= WINDOW_KEEPS_MS && covered < (slow.windowMs * slow.minParts) / 5)
@@ -455,12 +482,12 @@ function* inSampling(config: Config, rules: Rules, at: (...field: string[]) => P
       formatDuration(slow.windowMs),
       `a window in which ${WINDOW_KEEPS_SAMPLES} samples reach back over ${slow.minParts} of its 5 parts: at this interval at most ${formatDuration(Math.floor((covered * 5) / slow.minParts / 1_000) * 1_000)}`,
       `"${formatDuration(config.intervalMs * 5)}"`,
+      [...pace, at("slow", "minParts")],
     );
 }
 
 function* inTiming(subject: Subject): Generator<Conflict> {
   const { config } = subject;
-  const measurable = config.intervalMs <= WINDOW_KEEPS_MS;
   const { resetAfterHealthyMs } = config.healing;
   for (const [index, target] of config.targets.entries())
     for (const remedy of REMEDIES) {
@@ -473,6 +500,7 @@ function* inTiming(subject: Subject): Generator<Conflict> {
           formatDuration(cooldownCapMs),
           `at least the cooldown (${formatDuration(cooldownMs)})`,
           `"${formatDuration(cooldownMs)}"`,
+          [at("cooldown")],
         );
       if (cooldownCapMs > resetAfterHealthyMs)
         yield conflict(
@@ -480,14 +508,16 @@ function* inTiming(subject: Subject): Generator<Conflict> {
           formatDuration(cooldownCapMs),
           `at most healing.resetAfterHealthy (${formatDuration(resetAfterHealthyMs)}), which would cut it short`,
           '"6h"',
+          [["healing", "resetAfterHealthy"]],
         );
       const used = ILL_KINDS.some((kind) => target.ladders[kind].some((rung) => rung.remedy === remedy));
-      if (used && measurable && verifyMs < observations * config.intervalMs)
+      if (used && verifyMs < observations * config.intervalMs)
         yield conflict(
           at("verify"),
           formatDuration(verifyMs),
           `at least ${observations} intervals (${formatDuration(observations * config.intervalMs)}): so many healthy observations prove recovery`,
           `"${formatDuration(observations * config.intervalMs)}"`,
+          [intervalOf(subject), origin(subject, index, ["rules", "recovery", "observations"])],
         );
     }
 }
@@ -516,6 +546,6 @@ function halfInterval(config: Config): string {
   return formatDuration(Math.max(1, Math.floor(config.intervalMs / 2)));
 }
 
-function conflict(path: Path, found: string, wants: string, example: string): Conflict {
-  return { path, found, wants, example };
+function conflict(path: Path, found: string, wants: string, example: string, from: readonly Path[] = []): Conflict {
+  return { path, found, wants, example, from };
 }

@@ -103,7 +103,7 @@ const PAGE: Rung = { remedy: "page", times: 1 };
 const RESTART: Rung = { remedy: "restart", times: 3 };
 const FAILOVER: Rung = { remedy: "failover", times: 1 };
 
-/** The ladders before what a target cannot do is left out (DESIGN, section 7). An empty one tells people and calls nothing. */
+/** The ladders before what a target cannot do is left out. An empty one tells people and calls nothing. */
 export const LADDERS: Readonly<Record<IllKind, readonly Rung[]>> = {
   down: [FAILOVER, RESTART, PAGE],
   slow: [RESTART, FAILOVER, PAGE],

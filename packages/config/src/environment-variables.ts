@@ -1,6 +1,8 @@
 import { fault, type Path, type Read } from "./problem.ts";
 import type { Remedy } from "./resolved.ts";
-import { formatDuration, parseDuration, parseRate } from "./units.ts";
+import { formatDuration, parseDuration, parseInterval, parseRate } from "./units.ts";
+
+const BARE_NUMBER = /^\d+(\.\d+)?$/;
 
 /** What an environment variable puts in the place of what the config says, for every target. */
 export type Override =
@@ -24,16 +26,16 @@ export interface EnvironmentVariable {
 /** All of them: the code goes through this table, and a test holds the documentation to it. */
 export const ENVIRONMENT_VARIABLES: readonly EnvironmentVariable[] = [
   variable("LATENCY_THRESHOLD_MS", ["rules", "slow", "threshold"], "milliseconds, or a duration", "400", (text) =>
-    as(duration(text, "ms", "400"), (ms) => ({ kind: "slow-threshold", ms })),
+    as(milliseconds(text, "400"), (ms) => ({ kind: "slow-threshold", ms })),
   ),
   variable("ERROR_RATE_THRESHOLD_PCT", ["rules", "failing", "rate"], "percent", "5", (text) =>
     as(percent(text, "5"), (rate) => ({ kind: "error-rate", rate })),
   ),
   variable("CHECK_INTERVAL", ["interval"], "seconds, or a duration", "60", (text) =>
-    as(duration(text, "s", "60"), (ms) => ({ kind: "interval", ms })),
+    as(seconds(text), (ms) => ({ kind: "interval", ms })),
   ),
   variable("DB_LAG_THRESHOLD_MS", ["rules", "lagging", "alert"], "milliseconds, or a duration", "2000", (text) =>
-    as(duration(text, "ms", "2000"), (ms) => ({ kind: "lag-alert", ms })),
+    as(milliseconds(text, "2000"), (ms) => ({ kind: "lag-alert", ms })),
   ),
   variable("MEMORY_THRESHOLD_PCT", ["rules", "loaded", "memory"], "percent", "85", (text) =>
     as(percent(text, "85"), (rate) => ({ kind: "memory", rate })),
@@ -100,14 +102,18 @@ function onOff(name: string, remedy: Remedy): EnvironmentVariable {
 }
 
 /** A bare number counts in the unit that the variable has always had. */
-function duration(text: string, unit: "ms" | "s", example: string): Read<number> {
-  const read = parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}${unit}` : text);
-  if (read.ok) return read;
-  return fault(text, `a number of ${unit === "s" ? "seconds" : "milliseconds"} above zero, or a duration`, example);
+function milliseconds(text: string, example: string): Read<number> {
+  const read = parseDuration(BARE_NUMBER.test(text) ? `${text}ms` : text);
+  return read.ok ? read : fault(text, "a number of milliseconds above zero, or a duration", example);
+}
+
+function seconds(text: string): Read<number> {
+  const read = parseInterval(BARE_NUMBER.test(text) ? `${text}s` : text);
+  return read.ok ? read : fault(text, "a number of seconds from 1 to 600, or a duration", "60");
 }
 
 function percent(text: string, example: string): Read<number> {
-  const read = parseRate(/^\d+(\.\d+)?$/.test(text) ? `${text}%` : text);
+  const read = parseRate(BARE_NUMBER.test(text) ? `${text}%` : text);
   return read.ok ? read : fault(text, "a percentage above 0 and up to 100", example);
 }
 

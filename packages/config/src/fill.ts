@@ -247,15 +247,65 @@ function fillLadders(target: ParsedTarget, sites: readonly SiteConfig[]): Readon
   };
 }
 
-/** Remedies that the default ladders have and this target's do not, with the reason. */
-export function leftOut(parsed: ParsedTarget, target: TargetConfig): readonly { remedy: Remedy; why: string }[] {
-  const wanted = REMEDIES.filter((remedy) =>
+/**
+ * Remedies that this target's ladders leave out, with the reason: those that every target is meant to have, and others only
+ * where the config or a variable asked for them.
+ */
+export function leftOut(
+  config: ParsedConfig,
+  parsed: ParsedTarget,
+  target: TargetConfig,
+  overrides: readonly Override[],
+): readonly { remedy: Remedy; why: string }[] {
+  const askedFor = (remedy: Remedy) =>
+    parsed.remedies?.[remedy] !== undefined ||
+    config.remedies?.[remedy] !== undefined ||
+    overrides.some((value) => value.kind === "switch" && value.on && value.remedy === remedy) ||
+    (remedy === "failover" && target.sites.length > 1);
+  const byDefault = (remedy: Remedy) =>
+    CARRIED_OUT.has(remedy) &&
     ILL_KINDS.some(
       (kind) => parsed.ladders?.[kind] === undefined && LADDERS[kind].some((rung) => rung.remedy === remedy),
-    ),
-  );
-  return wanted.flatMap((remedy) => {
+    );
+  return REMEDIES.filter((remedy) => byDefault(remedy) || askedFor(remedy)).flatMap((remedy) => {
     const why = whyNot(remedy, target.sites);
     return why === undefined ? [] : [{ remedy, why }];
   });
+}
+
+/** What of a site's cache no ladder of its target gets to, as one purge takes one kind; and the ladder that would. */
+export function unreachedPurges(
+  target: TargetConfig,
+): { readonly kinds: readonly string[]; readonly ladder: IllKind; readonly rungs: readonly string[] } | undefined {
+  const kinds = target.sites
+    .map((site) => purgeKinds(site.cloudflare?.purge))
+    .reduce((most, own) => (own.length > most.length ? own : most), []);
+  const purges = (kind: IllKind) =>
+    target.ladders[kind].reduce((sum, rung) => sum + (rung.remedy === "purge-cache" ? rung.times : 0), 0);
+  const farthest = ILL_KINDS.reduce((best, kind) => (purges(kind) > purges(best) ? kind : best), "failing");
+  const reached = purges(farthest);
+  if (reached >= kinds.length) return undefined;
+  const rungs = [...target.ladders[farthest]];
+  const last = rungs.findLastIndex((rung) => rung.remedy === "purge-cache");
+  const missing = kinds.length - reached;
+  if (last < 0) rungs.unshift({ remedy: "purge-cache", times: missing });
+  else rungs[last] = { remedy: "purge-cache", times: (rungs[last]?.times ?? 0) + missing };
+  if (!rungs.some(({ remedy }) => remedy === "page")) rungs.push(PAGE);
+  return {
+    kinds: kinds.slice(reached),
+    ladder: farthest,
+    rungs: rungs.map(({ remedy, times }) => (times === 1 ? remedy : `${remedy} x${times}`)),
+  };
+}
+
+/** In the order in which they are purged. */
+function purgeKinds(purge: Purge | undefined): readonly string[] {
+  if (purge === undefined) return [];
+  const { tags, hosts, prefixes, everything } = purge;
+  return [
+    ...(tags.length > 0 ? ["tags"] : []),
+    ...(hosts.length > 0 ? ["hosts"] : []),
+    ...(prefixes.length > 0 ? ["prefixes"] : []),
+    ...(everything ? ["everything"] : []),
+  ];
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,6 +21,8 @@ const GOOD: Readonly<Record<string, string>> = {
   "good.json": '{ "targets": [] }',
 };
 
+const WAY_OUT = /defineConfig from "@neuropilot\/config\/define".*no import at all.*plain default export.*JSON/s;
+
 const BAD: readonly (readonly [name: string, content: string | undefined, says: RegExp])[] = [
   ["missing.ts", undefined, /no such file/],
   ["named.mjs", "export const config = { targets: [] };", /only the exports config.*default export/s],
@@ -29,6 +31,14 @@ const BAD: readonly (readonly [name: string, content: string | undefined, says: 
   ["syntax.ts", "const a: = 1; export default {};", /a syntax error: /],
   ["throws.mjs", "throw new Error('no region is set');", /thrown while it loaded: no region is set/],
   ["import.mjs", "import './not-there.mjs'; export default {};", /leads nowhere: .*not-there/],
+  ["package.mjs", 'import { defineConfig } from "@neuropilot/config"; export default {};', WAY_OUT],
+  ["main.mts", 'import { defineConfig } from "neuropilot"; export default {};', WAY_OUT],
+  ["path.mjs", 'import { defineConfig } from "@neuropilot/config/defin"; export default {};', WAY_OUT],
+  ["export.mjs", 'import { config } from "node:path"; export default {};', /does not provide an export.*wants/s],
+  ["other.mjs", 'import "a-package-not-there"; export default {};', /install it beside this file.*JSON/s],
+  ["sub/module.ts", "import 'node:path'; export default {};", /module\.mts.*"type": "module"/s],
+  ["sub/module.js", "import 'node:path'; export default {};", /module\.mjs.*"type": "module"/s],
+  ["enum.ts", "enum A { x } export default {};", /enum is not supported/],
   ["short.json", '{ "targets": [ }', /a syntax error: an unexpected \}/],
   ["long.json", `{ "targets": [], "name": "${"x".repeat(80)}" "y": 1 }`, /a syntax error at line 1 column/],
   ["config.yaml", "targets: []", /the ending \.yaml/],
@@ -60,6 +70,8 @@ describe("a config file", () => {
   });
 
   it("that cannot be used is refused in words, which show nothing that is secret", async () => {
+    await mkdir(join(folder, "sub"));
+    await writeFile(join(folder, "sub/package.json"), '{ "type": "commonjs" }');
     for (const [name, content] of BAD) if (content !== undefined) await writeFile(join(folder, name), content);
     const loaded = await loadInNode(BAD.map(([name]) => name));
     for (const [name, , says] of BAD) {

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { extname, resolve } from "node:path";
+import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Problem, redact } from "./problem.ts";
 
@@ -59,7 +59,7 @@ async function loadModule(path: string, file: string): Promise<Loaded> {
     const { mtimeMs } = await stat(file);
     module = await import(`${pathToFileURL(file).href}?at=${mtimeMs}`);
   } catch (error) {
-    return refuse(path, whyNotLoaded(error), "a module that loads", EXAMPLE);
+    return refuse(path, whyNotLoaded(error), whatWouldLoad(error, file), EXAMPLE);
   }
   if (!("default" in module)) {
     const named = Object.keys(module);
@@ -75,6 +75,23 @@ function whyNotLoaded(error: unknown): string {
   if (error instanceof SyntaxError || code.includes("TYPESCRIPT_SYNTAX")) return `a syntax error: ${message}`;
   if (code === "ERR_MODULE_NOT_FOUND") return `an import that leads nowhere: ${message}`;
   return `an error thrown while it loaded: ${message}`;
+}
+
+const OURS = /['"](?:@?neuropilot)(?:\/[^'"]*)?['"]/;
+
+/** The way out of the ways in which a module does not load. */
+function whatWouldLoad(error: unknown, file: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (OURS.test(message))
+    return 'defineConfig from "@neuropilot/config/define"; or no import at all: a plain default export will do, and so will JSON';
+  if (codeOf(error) === "ERR_MODULE_NOT_FOUND" && message.includes("package"))
+    return "a module that loads: install it beside this file, or write a plain default export or JSON";
+  if (/outside a module|Unexpected token 'export'/.test(message)) {
+    const ending = extname(file);
+    const module = `${basename(file, ending)}${ending === ".ts" ? ".mts" : ".mjs"}`;
+    return `a module: name the file ${module}, or put "type": "module" into the package.json above it`;
+  }
+  return "a module that loads";
 }
 
 function codeOf(error: unknown): string {

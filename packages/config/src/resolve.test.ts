@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { type ConfigInput, defineConfig, formatProblems, type Problem, resolveConfig } from "./define.ts";
 import type { Config } from "./index.ts";
+import { type Path, pathText } from "./problem.ts";
+import { configSchema } from "./schema.ts";
 
 const RAILWAY = { projectId: "prj", environmentId: "env", serviceId: "srv" };
 const ZONE = { zoneId: "023e105f4ecef8ad9ca31a8372d0c353" };
@@ -29,6 +32,22 @@ const rule = (rules: object) => one({ rules });
 const site = (url: string) => ({ targets: [{ id: "api", url }] });
 const purge = (selectors: object) => ({ targets: [{ ...API, cloudflare: { ...ZONE, purge: selectors } }] });
 const window = (change: object) => ({ maintenance: [{ reason: "upgrade", ...change }], targets: [] });
+
+/** Every key that an object of the schema knows, with the path of the object. */
+function* everyKey(schema: unknown, path: Path): Generator<{ readonly path: Path; readonly key: string }> {
+  if (schema instanceof z.ZodOptional) yield* everyKey(schema.unwrap(), path);
+  else if (schema instanceof z.ZodArray) yield* everyKey(schema.element, [...path, 0]);
+  else if (schema instanceof z.ZodObject)
+    for (const [key, field] of Object.entries(schema.shape)) {
+      yield { path, key };
+      yield* everyKey(field, [...path, key]);
+    }
+}
+
+/** Objects and lists down to a path, with 1 at its end. */
+function nested(path: Path): unknown {
+  return path.reduceRight<unknown>((value, part) => (typeof part === "number" ? [value] : { [part]: value }), 1);
+}
 
 interface Row {
   readonly bad: string;
@@ -150,9 +169,39 @@ const ROWS: readonly Row[] = [
   },
   {
     bad: "a bare number",
-    input: { interval: 60, targets: [] },
+    input: { healing: { clockSkew: 2 }, targets: [] },
+    path: "healing.clockSkew",
+    says: /a bare number does not say which.*"2ms" or "2s"/s,
+  },
+  {
+    bad: "a bare number as the interval, without a follow-on",
+    input: { interval: 60, targets: [ALL] },
     path: "interval",
-    says: /a bare number does not say which.*"60ms" or "60s"/s,
+    says: /a bare number does not say which.*"60s"$/s,
+  },
+  {
+    bad: "an interval that no real service stands",
+    input: { interval: "1ms", targets: [ALL] },
+    path: "interval",
+    says: /"1ms".*at least 1s/s,
+  },
+  {
+    bad: "an interval of nothing",
+    input: { interval: "0s", targets: [ALL] },
+    path: "interval",
+    says: /at least 1s/,
+  },
+  {
+    bad: "a search for what is due that never rests",
+    input: { reconcileInterval: "10ms", targets: [ALL] },
+    path: "reconcileInterval",
+    says: /at least 1s/,
+  },
+  {
+    bad: "no vantage, without a follow-on",
+    input: { vantages: [], targets: [ALL] },
+    path: "vantages",
+    says: /at least one place/,
   },
   {
     bad: "cooldown above its cap",
@@ -671,7 +720,7 @@ describe("a bad config is refused with its path and the way out", () => {
       {
         intervl: "60s",
         targets: [
-          { id: "api", url: "https://user:pw@example.com/", timeout: "55s" },
+          { id: "api", url: "https://user:pw@example.com/", rules: { lagging: { alert: "10s" } } },
           { id: "api", url: "http://10.0.0.1/", maintenance: [{ from: "x" }] },
           { url: "https://a.example.com", ladders: { down: ["rebot", "restart"] } },
         ],
@@ -681,7 +730,7 @@ describe("a bad config is refused with its path and the way out", () => {
     expect(found.map(({ path }) => path).sort()).toEqual([
       "CHECK_INTERVAL",
       "intervl",
-      "targets[0].timeout",
+      "targets[0].rules.lagging.alert",
       "targets[0].url",
       "targets[1].id",
       "targets[1].maintenance[0].from",
@@ -694,9 +743,218 @@ describe("a bad config is refused with its path and the way out", () => {
     ]);
   });
 
+  // The second value is the one that the refused first one would be compared with: on its own it is wrong, or looks so.
+  it.each([
+    ["a bare interval", { interval: 60, vantages: [], targets: [ALL] }, ["interval", "vantages"]],
+    ["a mistyped interval", { intervl: "2s", ...rule({ suspicion: { for: "30s" } }) }, ["intervl"]],
+    ["a long timeout", { interval: 120, ...one({ timeout: "55s" }) }, ["interval"]],
+    ["a long look at a control", { interval: 120, controls: { timeout: "55s" }, targets: [] }, ["interval"]],
+    [
+      "a threshold beside a bare timeout",
+      one({ timeout: 30, rules: { slow: { threshold: "12s" } } }),
+      ["targets[0].timeout"],
+    ],
+    [
+      "a target's own rule, in place of a config's that would not do",
+      { rules: { slow: { window: "30s" } }, ...rule({ slow: { window: 300 } }) },
+      ["targets[0].rules.slow.window"],
+    ],
+    [
+      "failures of bare samples",
+      rule({ failing: { minFailures: 30, minSamples: "40" } }),
+      ["targets[0].rules.failing.minSamples"],
+    ],
+    ["an alert beside a bare page", rule({ lagging: { alert: "15s", page: 20 } }), ["targets[0].rules.lagging.page"]],
+    [
+      "a cooldown beside a bare cap",
+      one({ remedies: { restart: { cooldown: "7h", cooldownCap: 8 } } }),
+      ["targets[0].remedies.restart.cooldownCap"],
+    ],
+    [
+      "a cap beside a bare reset",
+      { healing: { resetAfterHealthy: 72 }, ...one({ remedies: { restart: { cooldownCap: "48h" } } }) },
+      ["healing.resetAfterHealthy"],
+    ],
+    [
+      "a verification beside a mistyped number of observations",
+      one({ rules: { recovery: { observatoins: 1 } }, remedies: { restart: { verify: "1m" } } }),
+      ["targets[0].rules.recovery.observatoins"],
+    ],
+    [
+      "a private address, where the permit is a word",
+      { targets: [{ ...API, url: "http://10.0.0.1/", allowPrivate: "yes" }] },
+      ["targets[0].allowPrivate"],
+    ],
+    ["sites that are no list", { targets: [{ id: "api", sites: 7 }] }, ["targets[0].sites"]],
+    [
+      "a restart, where railway is wrong",
+      { targets: [{ ...API, railway: { ...RAILWAY, serviceId: "*" }, ladders: { down: ["restart"] } }] },
+      ["targets[0].railway.serviceId"],
+    ],
+    [
+      "a purge, where cloudflare is mistyped",
+      { targets: [{ ...API, cloudfare: ZONE, ladders: { failing: ["purge-cache"] } }] },
+      ["targets[0].cloudfare"],
+    ],
+    [
+      "a weekly window on days that are none",
+      window({ weekly: "sunday", from: "02:00", to: "04:00" }),
+      ["maintenance[0].weekly"],
+    ],
+    ["a needed field that is mistyped", { targts: [API] }, ["targts"]],
+  ])("compares nothing with a value that is itself refused: %s", (_, input, paths) => {
+    expect(problems(input).map(({ path }) => path)).toEqual(paths);
+  });
+
+  it.each([
+    ["CHECK_INTERVAL", "often", one({ timeout: "55s" })],
+    ["CHECK_INTERVAL", "0.5", one({})],
+    ["CHECK_INTERVAL", "601", one({})],
+    ["LATENCY_THRESHOLD_MS", "fast", rule({ slow: { threshold: "12s" } })],
+  ])("compares nothing with what a refused %s=%s would set", (name, value, input) => {
+    expect(problems(input, { [name]: value }).map(({ path }) => path)).toEqual([name]);
+  });
+
+  it("names the nearest known key for a mistyped one, at every level", () => {
+    const levels = [...everyKey(configSchema, [])];
+    expect(levels.length).toBeGreaterThan(100);
+    for (const { path, key } of levels) {
+      const [a = "", b = "", ...rest] = key;
+      for (const typed of [[b, a, ...rest].join(""), `${key}${key.at(-1)}`]) {
+        if (typed === key) continue;
+        const wanted = { path: pathText([...path, typed]), wants: `did you mean "${key}"?` };
+        expect(problems(nested([...path, typed]))).toContainEqual(expect.objectContaining(wanted));
+      }
+    }
+  });
+
+  it.each([
+    ["nmae", "name"],
+    ["vantage", "vantages"],
+    ["intervalSeconds", "interval"],
+    ["maintainance", "maintenance"],
+    ["fleet_budget", "fleetBudget"],
+  ])("takes %s for %s", (typed, key) => {
+    expect(problems({ [typed]: 1, targets: [] })).toMatchObject([
+      { path: typed, wants: `did you mean "${key}"?`, example: `${key}: …` },
+    ]);
+  });
+
   it("says once what is wrong for ten thousand targets in the same place", () => {
     const targets = Array.from({ length: 10_000 }, (_, index) => ({ id: `t${index}`, url: API.url }));
     expect(problems({ rules: { lagging: { alert: "20s" } }, targets })).toHaveLength(1);
+  });
+});
+
+describe("notes", () => {
+  const zone = (selectors: object, change: object = {}) => ({
+    targets: [{ ...ALL, cloudflare: { ...ZONE, purge: selectors }, ...change }],
+  });
+  const TWO = { tags: ["a"], hosts: ["www.example.com"] };
+  const FOUR = { ...TWO, prefixes: ["www.example.com/a"], everything: true };
+
+  it.each([
+    [
+      "all kinds under the default ladder",
+      zone(FOUR),
+      "purge-cache never gets to hosts, prefixes, everything: each call takes one kind, the narrowest first. " +
+        'To reach them write ladders.failing: ["purge-cache x4", "restart", "page"]: api',
+    ],
+    [
+      "two kinds without railway",
+      { targets: [{ ...API, cloudflare: { ...ZONE, purge: TWO } }] },
+      /never gets to hosts: .*ladders\.failing: \["purge-cache x2", "page"\]: api$/,
+    ],
+    [
+      "a ladder that comes back to the cache too seldom",
+      zone(FOUR, { ladders: { failing: ["purge-cache", "restart", "purge-cache", "page"] } }),
+      /never gets to prefixes, everything: .*\["purge-cache", "restart", "purge-cache x3", "page"\]: api$/,
+    ],
+    [
+      "another ladder that goes farther",
+      zone(FOUR, { ladders: { slow: ["purge-cache x3", "page"] } }),
+      /never gets to everything: .*ladders\.slow: \["purge-cache x4", "page"\]: api$/,
+    ],
+    [
+      "ladders without any purge",
+      zone(TWO, { ladders: { failing: ["restart", "page"] } }),
+      /never gets to tags, hosts: .*ladders\.failing: \["purge-cache x2", "restart", "page"\]: api$/,
+    ],
+    [
+      "a ladder that only tells people",
+      zone(TWO, { ladders: { failing: [] } }),
+      /ladders\.failing: \["purge-cache x2", "page"\]: api$/,
+    ],
+    [
+      "the site that names most",
+      {
+        targets: [
+          {
+            id: "api",
+            sites: [
+              { ...ALL, id: "a", cloudflare: ZONE },
+              { id: "b", url: "https://b.example.com", cloudflare: { ...ZONE, purge: TWO } },
+            ],
+          },
+        ],
+      },
+      /never gets to hosts: .*"purge-cache x2"/,
+    ],
+  ])("name the kinds to purge that no ladder reaches, and what to write: %s", (_, input, says) => {
+    const [note, ...others] = good(input).notes.filter((text) => text.startsWith("purge-cache never"));
+    expect(note).toMatch(says);
+    expect(others).toEqual([]);
+    // What it says to write is taken, and then nothing is left to say.
+    const [, kind = "", rungs = ""] = /ladders\.(\w+): (\[.*\]): api$/.exec(note ?? "") ?? [];
+    const [target] = input.targets.map((each) => ({ ladders: {}, ...each }));
+    const mended = { targets: [{ ...target, ladders: { ...target?.ladders, [kind]: JSON.parse(rungs) } }] };
+    expect(good(mended).notes.filter((text) => text.startsWith("purge-cache never"))).toEqual([]);
+  });
+
+  it.each([
+    ["one kind", one({})],
+    ["all that are named", zone(FOUR, { ladders: { failing: ["purge-cache x4", "restart", "page"] } })],
+    ["no zone", { targets: [{ ...API, railway: RAILWAY, cloudflare: undefined }] }],
+  ])("say nothing of kinds that are reached: %s", (_, input) => {
+    expect(good(input).notes.join()).not.toContain("never gets to");
+  });
+
+  it("say nothing of scale and failover to those who never asked for them", () => {
+    expect(good(one({})).notes).toEqual([]);
+    expect(good({ targets: [API] }).notes).toEqual([
+      "restart is left out of the ladders (no railway is configured): api",
+      "purge-cache is left out of the ladders (no cloudflare zone is configured): api",
+    ]);
+  });
+
+  it.each([
+    ["the environment", one({}), { ENABLE_AUTO_SCALE: "true" }, /^scale is left out.*cannot carry it out yet/],
+    ["the target", one({ remedies: { rollback: { mode: "auto" } } }), {}, /^rollback is left out.*cannot/],
+    [
+      "the config",
+      { remedies: { failover: { mode: "auto" } }, ...one({}) },
+      {},
+      /^failover is left out.*no second site/,
+    ],
+    [
+      "a second site",
+      {
+        targets: [
+          {
+            id: "api",
+            sites: [
+              { ...ALL, id: "a" },
+              { id: "b", url: "https://b.example.com" },
+            ],
+          },
+        ],
+      },
+      {},
+      /^failover is left out.*cannot carry it out yet/,
+    ],
+  ])("say that a remedy cannot be had where it was asked for by %s", (_, input, environment, says) => {
+    const left = good(input, environment).notes.filter((note) => note.includes("is left out"));
+    expect(left).toEqual([expect.stringMatching(says)]);
   });
 });
 

@@ -1,10 +1,17 @@
 import { z } from "zod";
-import { type Conflict, findConflicts } from "./conflicts.ts";
-import { overrideText, type ReadEnvironment, readEnvironment, SECRETS } from "./environment-variables.ts";
-import { fillConfig, leftOut } from "./fill.ts";
+import { findConflicts } from "./conflicts.ts";
+import {
+  ENVIRONMENT_VARIABLES,
+  overrideText,
+  type ReadEnvironment,
+  readEnvironment,
+  SECRETS,
+} from "./environment-variables.ts";
+import { fillConfig, leftOut, unreachedPurges } from "./fill.ts";
 import { describe, type Fault, looksLikeSecret, type Path, type Problem, pathText } from "./problem.ts";
+import { createRefused, type Refused } from "./refused.ts";
 import type { Config } from "./resolved.ts";
-import { configSchema, nearestText, type ParsedConfig } from "./schema.ts";
+import { configSchema, nearest, nearestText, type ParsedConfig } from "./schema.ts";
 
 export type Resolved =
   | { readonly ok: true; readonly config: Config; readonly notes: readonly string[] }
@@ -17,21 +24,51 @@ export type Resolved =
 export function resolveConfig(input: unknown, environment: Readonly<Record<string, string | undefined>>): Resolved {
   const secrets = findSecrets(input);
   const { parsed, faults } = readInput(input);
-  const { overrides, problems: refused } = readEnvironment(environment);
+  const { overrides, problems: unreadable } = readEnvironment(environment);
   const known = [...secrets, ...faults.filter((fault) => !secrets.some((secret) => touches(secret.path, fault.path)))];
-  if (parsed === undefined) return { ok: false, problems: [...known.map(toProblem), ...refused] };
+  if (parsed === undefined) return { ok: false, problems: [...known.map(toProblem), ...unreadable] };
 
   const config = fillConfig(parsed, overrides);
   const variables = new Map(overrides.map(({ variable }) => [pathText(variable.sets), variable.name]));
-  const conflicts = [...findConflicts({ parsed, config, variables })].filter(
-    (conflict) => !known.some((fault) => touches(fault.path, conflict.path)),
-  );
-  const problems = once([...[...known, ...conflicts].map(toProblem), ...refused]);
+  const refused = refusedPlaces(known, unreadable);
+  const contested = createRefused();
+  const conflicts = [...findConflicts({ parsed, config, variables, refused })].filter(({ path, from }) => {
+    if ([path, ...from].some((place) => refused.touches(place) || refused.touches(shared(place)))) return false;
+    if (from.some((place) => contested.touches(place))) return false;
+    contested.add(path);
+    return true;
+  });
+  const problems = once([...[...known, ...conflicts].map(toProblem), ...unreadable]);
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config, notes: notesOn(parsed, config, overrides) };
 }
 
-function toProblem({ path, found, wants, example }: Conflict): Problem {
+/** Where values stand that are known to be wrong, the fields that a mistyped name or a refused variable was meant for among them. */
+function refusedPlaces(faults: readonly Found[], unreadable: readonly Problem[]): Refused {
+  const refused = createRefused();
+  for (const { path, meant } of faults) {
+    refused.add(path);
+    if (meant !== undefined) refused.add(meant);
+  }
+  for (const { path } of unreadable) {
+    const variable = ENVIRONMENT_VARIABLES.find(({ name }) => name === path);
+    if (variable !== undefined) refused.add(variable.sets);
+  }
+  return refused;
+}
+
+/** The place of the same field for all targets, which a variable sets. */
+function shared(path: Path): Path {
+  return path[0] === "targets" && path.length > 2 ? path.slice(2) : path;
+}
+
+interface Found extends Fault {
+  readonly path: Path;
+  /** For an unknown name: the field that was likely meant. */
+  readonly meant?: Path;
+}
+
+function toProblem({ path, found, wants, example }: Found): Problem {
   return { path: pathText(path), found, wants, example };
 }
 
@@ -54,11 +91,14 @@ const MAX_ROUNDS = 12;
 /** Parses; where that fails, once more with what is wrong replaced, so that the other checks can still be made. */
 function readInput(input: unknown): {
   readonly parsed: ParsedConfig | undefined;
-  readonly faults: readonly Conflict[];
+  readonly faults: readonly Found[];
 } {
   const first = configSchema.safeParse(input);
   if (first.success) return { parsed: first.data, faults: [] };
-  const faults = first.error.issues.flatMap((issue) => faultsOf(input, issue));
+  const all = first.error.issues.flatMap((issue) => faultsOf(input, issue));
+  const meant = new Set(all.flatMap((fault) => (fault.meant === undefined ? [] : [pathText(fault.meant)])));
+  // A needed field that is there under a mistyped name is one fault, not two.
+  const faults = all.filter((fault) => fault.meant !== undefined || !meant.has(pathText(fault.path)));
   const draft = { root: copy(input, 0) };
   let issues = first.error.issues;
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -70,16 +110,20 @@ function readInput(input: unknown): {
   return { parsed: undefined, faults };
 }
 
-function faultsOf(input: unknown, issue: z.core.$ZodIssue): readonly Conflict[] {
+function faultsOf(input: unknown, issue: z.core.$ZodIssue): readonly Found[] {
   const path = pathOf(issue);
   if (issue.code === "unrecognized_keys") {
     const known = keysAt(path);
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      found: "an unknown field",
-      wants: nearestText(key, known).replace(/^: /, "") || `one of ${known.join(", ")}, or nothing`,
-      example: exampleKey(key, known),
-    }));
+    return issue.keys.map((key) => {
+      const near = nearest(key, known);
+      return {
+        path: [...path, key],
+        found: "an unknown field",
+        wants: nearestText(key, known).replace(/^: /, "") || `one of ${known.join(", ")}, or nothing`,
+        example: `${near ?? known[0] ?? "…"}: …`,
+        ...(near === undefined ? {} : { meant: [...path, near] }),
+      };
+    });
   }
   const own = ownFault(issue);
   if (own !== undefined) return [{ path, ...own }];
@@ -92,11 +136,6 @@ function faultsOf(input: unknown, issue: z.core.$ZodIssue): readonly Conflict[] 
       example: list ? "[…]" : path.length === 0 ? "defineConfig({ targets: [] })" : "{ … }",
     },
   ];
-}
-
-function exampleKey(key: string, known: readonly string[]): string {
-  const near = /"(.+)"/.exec(nearestText(key, known))?.[1];
-  return `${near ?? known[0] ?? "…"}: …`;
 }
 
 /** What a leaf of the schema said; other issues are zod's own. */
@@ -179,8 +218,8 @@ function isRecord(value: unknown): value is Record<string | number, unknown> {
 const SECRET_KEY = /token|secret|passw(or)?d|api[-_]?key|credential|web[-_]?hook/i;
 
 /** Keys and values that look like secrets, wherever they stand. Headers may carry a target's own. */
-function findSecrets(input: unknown): readonly Conflict[] {
-  const found: Conflict[] = [];
+function findSecrets(input: unknown): readonly Found[] {
+  const found: Found[] = [];
   const visit = (value: unknown, path: Path): void => {
     if (path.length > MAX_DEPTH) return;
     if (typeof value === "string" && looksLikeSecret(value)) found.push(secretAt(path, value));
@@ -195,7 +234,7 @@ function findSecrets(input: unknown): readonly Conflict[] {
   return found;
 }
 
-function secretAt(path: Path, hint: string): Conflict {
+function secretAt(path: Path, hint: string): Found {
   const where = `${path.join(".")} ${hint}`;
   const slackHook = /hooks\.slack\.com/i.test(hint) ? "SLACK_WEBHOOK_URL" : undefined;
   const slackToken = /xox|xapp/i.test(hint) ? "SLACK_BOT_TOKEN" : undefined;
@@ -215,7 +254,8 @@ function notesOn(parsed: ParsedConfig, config: Config, overrides: ReadEnvironmen
     ...(config.controls.endpoints.length === 0
       ? ["controls.endpoints is empty: a fault of our own network will look like every target's"]
       : []),
-    ...ladderNotes(parsed, config),
+    ...ladderNotes(parsed, config, overrides),
+    ...purgeNotes(config),
     ...credentialNotes(config),
   ];
 }
@@ -231,17 +271,36 @@ function overrideNote(config: Config, { variable, value, text }: ReadEnvironment
   return `${setting}: ${value.remedy} is automatic for ${lifted} of ${config.targets.length} targets${rest}`;
 }
 
-function ladderNotes(parsed: ParsedConfig, config: Config): readonly string[] {
-  const byReason = new Map<string, string[]>();
-  for (const [index, target] of config.targets.entries()) {
-    const written = parsed.targets[index];
-    if (written === undefined) continue;
-    for (const { remedy, why } of leftOut(written, target)) {
-      const reason = `${remedy} is left out of the ladders (${why})`;
-      byReason.set(reason, [...(byReason.get(reason) ?? []), target.id]);
-    }
-  }
-  return [...byReason].map(([reason, ids]) => `${reason}: ${some(ids)}`);
+function ladderNotes(parsed: ParsedConfig, config: Config, overrides: ReadEnvironment["overrides"]): readonly string[] {
+  const values = overrides.map(({ value }) => value);
+  return byTarget(
+    config.targets.flatMap((target, index) => {
+      const written = parsed.targets[index];
+      const left = written === undefined ? [] : leftOut(parsed, written, target, values);
+      return left.map(({ remedy, why }) => ({ id: target.id, text: `${remedy} is left out of the ladders (${why})` }));
+    }),
+  );
+}
+
+/** Selectors that were written for nothing, as the ladder never comes to them. */
+function purgeNotes(config: Config): readonly string[] {
+  return byTarget(
+    config.targets.flatMap((target) => {
+      const unreached = unreachedPurges(target);
+      if (unreached === undefined) return [];
+      const { kinds, ladder, rungs } = unreached;
+      const write = `ladders.${ladder}: [${rungs.map((rung) => `"${rung}"`).join(", ")}]`;
+      const text = `purge-cache never gets to ${kinds.join(", ")}: each call takes one kind, the narrowest first. To reach them write ${write}`;
+      return [{ id: target.id, text }];
+    }),
+  );
+}
+
+/** What holds for many targets is said once. */
+function byTarget(notes: readonly { readonly id: string; readonly text: string }[]): readonly string[] {
+  const ids = new Map<string, string[]>();
+  for (const { id, text } of notes) ids.set(text, [...(ids.get(text) ?? []), id]);
+  return [...ids].map(([text, of]) => `${text}: ${some(of)}`);
 }
 
 /** Headers are the one place where a target's own secret may stand; it is kept with the config. */

@@ -3,7 +3,15 @@ import { parseAddress } from "./address.ts";
 import { fault, looksLikeSecret, type Read } from "./problem.ts";
 import type { Expectation, IllKind, Remedy, Rung } from "./resolved.ts";
 import { MODES, REMEDIES } from "./resolved.ts";
-import { parseDuration, parseMoment, parseRate, parseSize, parseTimeOfDay } from "./units.ts";
+import {
+  parseDuration,
+  parseInterval,
+  parseMoment,
+  parsePeriod,
+  parseRate,
+  parseSize,
+  parseTimeOfDay,
+} from "./units.ts";
 
 /**
  * The one schema of what people write. Objects are strict; every leaf reads its own value and says itself what it wants, so
@@ -47,26 +55,39 @@ function oneOf<const Word extends string>(words: readonly Word[]) {
   });
 }
 
-/** The known word nearest to a mistyped one, as `: did you mean "…"?`, or nothing where none is near. */
-export function nearestText(value: unknown, known: readonly string[]): string {
-  if (typeof value !== "string" || value.length > 60) return "";
+/** The known word that was most likely meant: few letters away, or with something after it, such as a unit. */
+export function nearest(value: unknown, known: readonly string[]): string | undefined {
+  if (typeof value !== "string" || value.length > 60) return undefined;
+  const typed = value.toLowerCase();
   const ranked = known
-    .map((word) => ({ word, distance: editDistance(value.toLowerCase(), word.toLowerCase()) }))
+    .map((word) => ({ word, distance: editDistance(typed, word.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);
-  const [best] = ranked;
-  const near = best !== undefined && best.distance <= Math.max(1, Math.floor(best.word.length / 3));
-  return near ? `: did you mean "${best.word}"?` : "";
+  const close = ranked.find(({ word, distance }) => distance <= Math.max(1, Math.floor(word.length / 3)));
+  const begun = ranked.find(({ word }) => word.length >= SHORTEST_START && typed.startsWith(word.toLowerCase()));
+  return (close ?? begun)?.word;
 }
 
-/** Levenshtein's distance. */
+const SHORTEST_START = 4;
+
+/** The same as `: did you mean "…"?`, or nothing where none is near. */
+export function nearestText(value: unknown, known: readonly string[]): string {
+  const word = nearest(value, known);
+  return word === undefined ? "" : `: did you mean "${word}"?`;
+}
+
+/** Changes, additions, removals and swaps of neighbours between two words (Damerau, restricted). */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? (before[j - 2] ?? 0) + 1 : replaced;
+      next.push(Math.min(replaced, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? 0;
@@ -83,6 +104,8 @@ const id = leaf<string, string>((value) => {
 });
 
 const duration = leaf<string, number>(parseDuration);
+const interval = leaf<string, number>(parseInterval);
+const period = leaf<string, number>(parsePeriod);
 const rate = leaf<string | number, number>(parseRate);
 const size = leaf<string | number, number>(parseSize);
 /** When a maintenance window begins or ends: once, or a time of day that repeats. */
@@ -474,10 +497,10 @@ const target = z.strictObject({
 export const configSchema = z.strictObject({
   /** What people call this installation; stands in alerts. Default `"neuropilot"`. */
   name: words("a name of up to 60 characters", '"shop"', 60).optional(),
-  /** Time between two looks at a target. Default `"60s"`. */
-  interval: duration.optional(),
-  /** How often state is searched for what is due. Default `"60s"`. */
-  reconcileInterval: duration.optional(),
+  /** Time between two looks at a target, from `"1s"` to `"10m"`. Default `"60s"`. */
+  interval: interval.optional(),
+  /** How often state is searched for what is due, at least `"1s"`. Default `"60s"`. */
+  reconcileInterval: period.optional(),
   /** Where we watch from. On one machine all of them watch from here. Default `["local"]`. */
   vantages: z.array(id).optional(),
   /** `observe` (the default) decides and records and calls nothing, `approve` waits for a person's yes, `auto` acts. */

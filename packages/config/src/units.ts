@@ -9,35 +9,86 @@ const UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-const LONGEST_MS = 366 * 86_400_000;
 const WANTS_DURATION = "a duration with its unit (ms, s, m, h or d), above zero";
+
+interface Bound {
+  readonly ms: number;
+  readonly wants: string;
+  readonly example: string;
+}
+
+interface Bounds {
+  readonly least: Bound;
+  readonly most: Bound;
+  /** For what is no duration at all. */
+  readonly example: string;
+}
+
+const ANY_DURATION: Bounds = {
+  least: { ms: 1, wants: "a duration of at least 1 ms", example: '"400ms"' },
+  most: { ms: 366 * 86_400_000, wants: "a duration of at most 366 days", example: '"24h"' },
+  example: '"400ms", "5m" or "1h 30m"',
+};
+
+/** Time between two rounds of our own work; no other is as short in earnest. */
+const PERIOD: Bounds = {
+  least: { ms: 1_000, wants: "a duration of at least 1s, or its own work is all it does", example: '"60s"' },
+  most: ANY_DURATION.most,
+  example: '"60s"',
+};
+
+/** Samples are kept for ten minutes (core, `appendSamples`). */
+const INTERVAL: Bounds = {
+  least: { ...PERIOD.least, wants: "a duration of at least 1s: a service is not looked at more often" },
+  most: { ms: 600_000, wants: "a duration of at most 10m, which is how long samples are kept", example: '"60s"' },
+  example: '"60s"',
+};
 
 /**
  * Reads a duration as people write it: `"400ms"`, `"5m"`, `"1h 30m"`. Answers whole milliseconds, from 1 ms to 366 days.
  * A bare number is refused, because nobody can tell its unit.
  */
 export function parseDuration(value: unknown): Read<number> {
-  if (typeof value === "number")
-    return Number.isFinite(value) && value > 0
-      ? fault(value, `${WANTS_DURATION}: a bare number does not say which`, `"${value}ms" or "${value}s"`)
-      : fault(value, WANTS_DURATION, '"400ms"');
-  if (typeof value !== "string") return fault(value, WANTS_DURATION, '"400ms"');
-  const text = value.trim().toLowerCase();
+  return readDuration(value, ANY_DURATION);
+}
+
+/** The same for the time between two rounds, from 1 s. */
+export function parsePeriod(value: unknown): Read<number> {
+  return readDuration(value, PERIOD);
+}
+
+/** The same for the time between two looks at a target, from 1 s to 10 min. */
+export function parseInterval(value: unknown): Read<number> {
+  return readDuration(value, INTERVAL);
+}
+
+function readDuration(value: unknown, bounds: Bounds): Read<number> {
+  if (typeof value !== "string" && typeof value !== "number") return fault(value, WANTS_DURATION, bounds.example);
+  const text = String(value).trim().toLowerCase();
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0)
-    return fault(value, `${WANTS_DURATION}: a bare number does not say which`, `"${text}ms" or "${text}s"`);
-  if (!/^(\d+(\.\d+)?\s*[a-z]+\s*)+$/.test(text)) return fault(value, WANTS_DURATION, '"400ms", "5m" or "1h 30m"');
+    return fault(value, `${WANTS_DURATION}: a bare number does not say which`, withUnits(Number(text), bounds));
+  if (!/^(\d+(\.\d+)?\s*[a-z]+\s*)+$/.test(text)) return fault(value, WANTS_DURATION, bounds.example);
   let sum = 0;
   const used = new Set<number>();
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)\s*([a-z]+)/g)) {
     const factor = Object.hasOwn(UNITS, unit ?? "") ? UNITS[unit ?? ""] : undefined;
-    if (factor === undefined || used.has(factor)) return fault(value, WANTS_DURATION, '"400ms", "5m" or "1h 30m"');
+    if (factor === undefined || used.has(factor)) return fault(value, WANTS_DURATION, bounds.example);
     used.add(factor);
     sum += Number(amount) * factor;
   }
   const ms = Math.round(sum);
-  if (ms < 1) return fault(value, "a duration of at least 1 ms", '"400ms"');
-  if (ms > LONGEST_MS) return fault(value, "a duration of at most 366 days", '"24h"');
+  if (ms < bounds.least.ms) return fault(value, bounds.least.wants, bounds.least.example);
+  if (ms > bounds.most.ms) return fault(value, bounds.most.wants, bounds.most.example);
   return { ok: true, value: ms };
+}
+
+/** What a bare number may have meant, as far as that would be taken. */
+function withUnits(amount: number, { least, most, example }: Bounds): string {
+  const meant = (["ms", "s"] as const).filter((unit) => {
+    const ms = amount * (UNITS[unit] ?? 1);
+    return ms >= least.ms && ms <= most.ms;
+  });
+  return meant.length === 0 ? example : meant.map((unit) => `"${amount}${unit}"`).join(" or ");
 }
 
 /** Milliseconds as they would be written in a config: 90_000 → `1m 30s`. */

@@ -26,7 +26,7 @@ const USAGE = `npm run bench:local -- [options]
   --shard-size N   probe.shardSize, the default of the config
   --cpu-prof DIR   keeps a profile of each thread of the runner there`;
 
-/** DESIGN section 11, and what makes its figures worth anything. */
+/** What a thousand targets on one machine must stay within, and what makes its figures worth anything. */
 const BAR = {
   lateMs: 1_000,
   taintedShare: 0.01,
