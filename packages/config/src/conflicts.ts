@@ -277,10 +277,9 @@ function* inRequest(target: ParsedTarget, path: Path): Generator<Conflict> {
 const NO_REMEDY_HELPS: readonly IllKind[] = ["inconclusive", "expiring", "blocked", "misconfigured", "lagging"];
 
 function* inLadders(written: ParsedTarget, target: TargetConfig, path: Path): Generator<Conflict> {
-  const places: readonly Path[] =
-    written.sites === undefined ? [path] : written.sites.map((_, index) => [...path, "sites", index]);
-  const platforms = [
-    [...path, "sites", target.sites.length],
+  const places: readonly Path[] = written.sites?.map((_, index) => [...path, "sites", index]) ?? [path];
+  const platforms: readonly Path[] = [
+    ...(written.sites === undefined ? [[...path, "sites"]] : []),
     ...places.flatMap((place) => [
       [...place, "railway"],
       [...place, "cloudflare"],

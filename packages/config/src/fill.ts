@@ -277,35 +277,30 @@ export function leftOut(
 export function unreachedPurges(
   target: TargetConfig,
 ): { readonly kinds: readonly string[]; readonly ladder: IllKind; readonly rungs: readonly string[] } | undefined {
-  const kinds = target.sites
-    .map((site) => purgeKinds(site.cloudflare?.purge))
-    .reduce((most, own) => (own.length > most.length ? own : most), []);
+  const sites = target.sites.map((site) => purgeKinds(site.cloudflare?.purge));
   const purges = (kind: IllKind) =>
     target.ladders[kind].reduce((sum, rung) => sum + (rung.remedy === "purge-cache" ? rung.times : 0), 0);
   const farthest = ILL_KINDS.reduce((best, kind) => (purges(kind) > purges(best) ? kind : best), "failing");
   const reached = purges(farthest);
-  if (reached >= kinds.length) return undefined;
+  const missed = new Set(sites.flatMap((kinds) => kinds.slice(reached)));
+  if (missed.size === 0) return undefined;
   const rungs = [...target.ladders[farthest]];
   const last = rungs.findLastIndex((rung) => rung.remedy === "purge-cache");
-  const missing = kinds.length - reached;
+  const missing = Math.max(...sites.map((kinds) => kinds.length)) - reached;
   if (last < 0) rungs.unshift({ remedy: "purge-cache", times: missing });
   else rungs[last] = { remedy: "purge-cache", times: (rungs[last]?.times ?? 0) + missing };
   if (!rungs.some(({ remedy }) => remedy === "page")) rungs.push(PAGE);
   return {
-    kinds: kinds.slice(reached),
+    kinds: PURGE_KINDS.filter((kind) => missed.has(kind)),
     ladder: farthest,
     rungs: rungs.map(({ remedy, times }) => (times === 1 ? remedy : `${remedy} x${times}`)),
   };
 }
 
 /** In the order in which they are purged. */
-function purgeKinds(purge: Purge | undefined): readonly string[] {
+const PURGE_KINDS: readonly (keyof Purge)[] = ["tags", "hosts", "prefixes", "everything"];
+
+function purgeKinds(purge: Purge | undefined): readonly (keyof Purge)[] {
   if (purge === undefined) return [];
-  const { tags, hosts, prefixes, everything } = purge;
-  return [
-    ...(tags.length > 0 ? ["tags"] : []),
-    ...(hosts.length > 0 ? ["hosts"] : []),
-    ...(prefixes.length > 0 ? ["prefixes"] : []),
-    ...(everything ? ["everything"] : []),
-  ];
+  return PURGE_KINDS.filter((kind) => (kind === "everything" ? purge.everything : purge[kind].length > 0));
 }

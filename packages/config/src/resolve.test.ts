@@ -900,6 +900,25 @@ describe("notes", () => {
       },
       /never gets to hosts: .*"purge-cache x2"/,
     ],
+    [
+      "sites that name different kinds",
+      {
+        targets: [
+          {
+            id: "api",
+            sites: [
+              { ...ALL, id: "a", cloudflare: { ...ZONE, purge: TWO } },
+              {
+                id: "b",
+                url: "https://b.example.com",
+                cloudflare: { ...ZONE, purge: { hosts: ["b.example.com"], everything: true } },
+              },
+            ],
+          },
+        ],
+      },
+      /never gets to hosts, everything: .*"purge-cache x2"/,
+    ],
   ])("name the kinds to purge that no ladder reaches, and what to write: %s", (_, input, says) => {
     const [note, ...others] = good(input).notes.filter((text) => text.startsWith("purge-cache never"));
     expect(note).toMatch(says);
