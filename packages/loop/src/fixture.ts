@@ -1,5 +1,5 @@
-import type { Config, TargetConfig } from "@neuropilot/config";
 import type { Sample } from "@neuropilot/core";
+import { fleet, LADDERS, remedyPolicy, targetConfig } from "@neuropilot/core/fixture";
 import type { OutgoingEvent } from "@neuropilot/events";
 import type { Prober } from "@neuropilot/probe";
 import { createMemoryTable, createState } from "@neuropilot/store";
@@ -11,74 +11,19 @@ import { wakeTarget } from "./wake.ts";
 
 export const START = 1_800_000_000_000;
 const PAGE = { remedy: "page", times: 1 } as const;
-const REMEDY = {
-  mode: "auto",
-  modeIsOpen: false,
-  cooldownMs: 600_000,
-  cooldownCapMs: 21_600_000,
-  warmUpMs: 30_000,
-  verifyMs: 300_000,
-  followMs: 300_000,
-} as const;
 
-const target: TargetConfig = {
-  id: "api",
-  sites: [{ id: "primary", url: "https://api.example.com/health" }],
-  method: "GET",
-  headers: {},
-  timeoutMs: 10_000,
-  redirects: 0,
-  allowPrivate: false,
-  bodyCapBytes: 65_536,
-  expect: [],
-  rules: {
-    down: { holdMs: 30_000, holdAloneMs: 90_000, reprobeMs: 5_000 },
-    slow: { thresholdMs: 400, windowMs: 300_000, share: 0.6, minSamples: 15, minParts: 4 },
-    failing: { rate: 0.05, windowMs: 120_000, minSamples: 20, minFailures: 3 },
-    loaded: { memory: 0.85 },
-    lagging: { alertMs: 2_000, pageMs: 10_000 },
-    expiring: { days: 14 },
-    suspicion: { forMs: 300_000 },
-    recovery: { observations: 3 },
-    inconclusive: { holdMs: 180_000 },
+const target = targetConfig({
+  ladders: { ...LADDERS, slow: [PAGE], failing: [PAGE] },
+  remedies: {
+    restart: remedyPolicy(),
+    "purge-cache": remedyPolicy(),
+    scale: remedyPolicy(),
+    failover: remedyPolicy(),
+    rollback: remedyPolicy(),
   },
-  ladders: {
-    inconclusive: [],
-    expiring: [],
-    blocked: [],
-    misconfigured: [],
-    lagging: [],
-    loaded: [PAGE],
-    slow: [PAGE],
-    failing: [PAGE],
-    down: [{ remedy: "restart", times: 3 }, PAGE],
-  },
-  remedies: { restart: REMEDY, "purge-cache": REMEDY, scale: REMEDY, failover: REMEDY, rollback: REMEDY },
-  budget: { max: 4, perMs: 3_600_000 },
-  maintenance: [],
-};
+});
 
-export const config: Config = {
-  schema: 1,
-  name: "test",
-  intervalMs: 60_000,
-  reconcileMs: 60_000,
-  vantages: ["east"],
-  controls: { endpoints: [], allowPrivate: false, timeoutMs: 5_000 },
-  probe: { concurrency: 10, shardSize: 50 },
-  targets: [target],
-  fleetBudget: { max: 6, perMs: 3_600_000 },
-  fleetGuard: { share: 0.3, minTargets: 3, withinMs: 300_000 },
-  healing: {
-    callNotAfterMs: 150_000,
-    callTimeoutMs: 10_000,
-    clockSkewMs: 2_000,
-    followPollMs: 5_000,
-    maxEventAgeMs: 180_000,
-    resetAfterHealthyMs: 86_400_000,
-  },
-  providers: { railway: { baseUrl: "" }, cloudflare: { baseUrl: "" }, slack: { baseUrl: "" } },
-};
+export const config = fleet({ vantages: ["east"], targets: [target] });
 
 /** What is seen at a URL; a control is looked at like any other. */
 type Seen = Sample["outcome"] | ((url: string) => Sample["outcome"]);

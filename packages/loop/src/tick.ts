@@ -1,4 +1,4 @@
-import { type TargetConfig, targetsOfShard } from "@neuropilot/config";
+import { ILL_KINDS, type TargetConfig, targetsOfShard } from "@neuropilot/config";
 import {
   appendSamples,
   CLOCK_AHEAD_MS,
@@ -390,16 +390,4 @@ function asView(view: string): View {
   return known.includes(view) ? (view as View) : "suspect";
 }
 
-const KNOWN_VIEWS = [
-  "healthy",
-  "suspect",
-  "inconclusive",
-  "expiring",
-  "blocked",
-  "misconfigured",
-  "lagging",
-  "loaded",
-  "slow",
-  "failing",
-  "down",
-] as const satisfies readonly View[];
+const KNOWN_VIEWS = ["healthy", "suspect", ...ILL_KINDS] as const satisfies readonly View[];
