@@ -1,67 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DeleteTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { ensureTable, startTableServer } from "@neuropilot/local";
-import { createDynamoTable, createMemoryTable, type Row, type Table, TableUnavailable } from "@neuropilot/store";
+import { createMemoryTable, type KeyRange, type Row, type Table, TableUnavailable } from "@neuropilot/store";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-
-/** Another DynamoDB endpoint to hold to the same: Amazon's DynamoDB Local in continuous integration. */
-const OTHER = "NEUROPILOT_DYNAMODB_ENDPOINT";
-
-interface Kind {
-  readonly name: string;
-  /** Starts what it needs; answers how to make an empty table, and how to end. */
-  start(): Promise<{ empty(): Promise<Table>; stop(): Promise<void> }>;
-}
-
-const memory: Kind = {
-  name: "memory",
-  start: async () => ({ empty: async () => createMemoryTable(), stop: async () => {} }),
-};
-
-const tableServer: Kind = {
-  name: "table server",
-  async start() {
-    const folder = mkdtempSync(join(tmpdir(), "neuropilot-conformance-"));
-    const server = await startTableServer({ folder });
-    const { empty, stop } = tablesAt(server.endpoint);
-    return {
-      empty,
-      async stop() {
-        await stop();
-        await server.close();
-        rmSync(folder, { recursive: true, force: true });
-      },
-    };
-  },
-};
-
-const otherEndpoint = process.env[OTHER];
-const kinds: Kind[] = [
-  memory,
-  tableServer,
-  ...(otherEndpoint === undefined ? [] : [{ name: otherEndpoint, start: async () => tablesAt(otherEndpoint) }]),
-];
-
-function tablesAt(endpoint: string): { empty(): Promise<Table>; stop(): Promise<void> } {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = new DynamoDBClient({ endpoint, region: "us-east-1", credentials });
-  const names: string[] = [];
-  return {
-    async empty() {
-      const name = `neuropilot-conformance-${process.pid}-${names.length}`;
-      names.push(name);
-      await ensureTable(client, name);
-      return createDynamoTable(client, name);
-    },
-    async stop() {
-      for (const name of names) await client.send(new DeleteTableCommand({ TableName: name }));
-      client.destroy();
-    },
-  };
-}
+import { type Kind, kinds, memory } from "./tables.ts";
 
 const row = (over: Partial<Row> = {}): Row => ({ pk: "TARGET#a", sk: "STATE", version: 1, body: "{}", ...over });
 
@@ -148,6 +88,57 @@ describe.each(kinds)("the table: $name", ({ start }) => {
     expect(await table.query("TARGET#a")).toHaveLength(8);
   });
 
+  test.each([
+    { from: "10", to: "30", keys: ["10", "20", "30"] },
+    { from: "11", to: "29", keys: ["20"] },
+    { from: "", to: "10", keys: ["1", "10"] },
+    { from: "é", to: "漢", keys: ["é", "漢"] },
+    { from: "20", to: "20", keys: ["20"] },
+    { from: "21", to: "22", keys: [] },
+    { from: "30", to: "10", keys: [] },
+  ])("the range from $from to $to has both ends, in the order of bytes, and no other partition", async (range) => {
+    for (const sk of ["🚑", "30", "1", "é", "20", "漢", "10"]) await table.put(row({ sk }), { kind: "absent" });
+    await table.put(row({ pk: "TARGET#b", sk: "20" }), { kind: "absent" });
+    expect((await inPages(table, row().pk, { ...range, limit: 2 })).map(({ sk }) => sk)).toEqual(range.keys);
+  });
+
+  test("a page has no more rows than asked for, and the last one says that it is", async () => {
+    const keys = Array.from({ length: 7 }, (_, n) => `k${n}`);
+    for (const sk of keys) await table.put(row({ sk, body: sk }), { kind: "absent" });
+    const first = await table.queryRange(row().pk, { from: "k1", to: "k6", limit: 4 });
+    expect(first.rows).toEqual(["k1", "k2", "k3", "k4"].map((sk) => row({ sk, body: sk })));
+    expect(first.next).toBe("k4");
+    const second = await table.queryRange(row().pk, { from: "k1", to: "k6", limit: 4, after: "k4" });
+    expect(second.rows.map(({ sk }) => sk)).toEqual(["k5", "k6"]);
+    expect(second.next).toBeUndefined();
+    expect(await table.queryRange("nobody", { from: "", to: "z", limit: 4 })).toEqual({ rows: [] });
+  });
+
+  test("a range larger than one answer comes back whole, page by page", async () => {
+    const body = "x".repeat(200_000);
+    for (let n = 0; n < 8; n++) await table.put(row({ sk: String(n), body }), { kind: "absent" });
+    expect((await inPages(table, row().pk, { from: "1", to: "8", limit: 100 })).map(({ sk }) => sk)).toEqual([
+      "1",
+      "2",
+      "3",
+      "4",
+      "5",
+      "6",
+      "7",
+    ]);
+  });
+
+  test("a row that was removed is gone, from the index too, and may be written again", async () => {
+    await table.put(row({ nextActionAt: 5 }), { kind: "absent" });
+    await table.remove(row());
+    await table.remove(row());
+    await table.remove({ pk: "nobody", sk: "nothing" });
+    expect(await table.get(row())).toBeUndefined();
+    expect(await table.query(row().pk)).toEqual([]);
+    expect(await table.due(100, 10)).toEqual([]);
+    expect(await table.put(row(), { kind: "absent" })).toBe("written");
+  });
+
   test("what is due comes longest overdue first, at most as many as asked for", async () => {
     for (const at of [40, 10, 30, 20, 1_000, 9])
       await table.put(row({ sk: `at ${at}`, nextActionAt: at }), { kind: "absent" });
@@ -180,14 +171,30 @@ describe.each(kinds)("the table: $name", ({ start }) => {
   });
 });
 
+async function inPages(table: Table, pk: string, { from, to, limit }: KeyRange): Promise<Row[]> {
+  const rows: Row[] = [];
+  let after: string | undefined;
+  do {
+    const page = await table.queryRange(pk, { from, to, limit, ...(after === undefined ? {} : { after }) });
+    expect(page.rows.length).toBeLessThanOrEqual(limit);
+    rows.push(...page.rows);
+    after = page.next;
+  } while (after !== undefined);
+  return rows;
+}
+
 type Step =
   | { readonly kind: "put"; readonly row: Row; readonly condition: "absent" | "its version" | number }
   | { readonly kind: "get"; readonly pk: string; readonly sk: string }
   | { readonly kind: "query"; readonly pk: string }
+  | { readonly kind: "range"; readonly pk: string; readonly from: string; readonly to: string; readonly limit: number }
+  | { readonly kind: "remove"; readonly pk: string; readonly sk: string }
   | { readonly kind: "due"; readonly now: number; readonly limit: number };
 
 const pk = fc.constantFrom("A", "B", "A#1");
 const sk = fc.constantFrom("1", "2", "10", "é", "🚑", "\uffee");
+/** The table server compares a range's ends by their UTF-16 units, which only beyond U+D7FF is another order; ours are digits. */
+const bound = fc.constantFrom("1", "10", "2", "é");
 const time = fc.oneof(fc.integer({ min: -50, max: 50 }), fc.integer({ min: 0, max: 2_000_000_000_000 }));
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -207,6 +214,17 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("get" as const), pk, sk }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("query" as const), pk }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), pk, sk }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant("range" as const),
+        pk,
+        from: bound,
+        to: bound,
+        limit: fc.integer({ min: 1, max: 4 }),
+      }),
+    },
     {
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant("due" as const), now: time, limit: fc.integer({ min: 1, max: 20 }) }),
@@ -227,6 +245,10 @@ async function take(table: Table, step: Step): Promise<unknown> {
       return table.get(step);
     case "query":
       return table.query(step.pk);
+    case "range":
+      return inPages(table, step.pk, step);
+    case "remove":
+      return table.remove(step);
     case "due": {
       // Those of one time come in any order, so that a limit may cut any of them off: their times are what must agree.
       const keys = await table.due(step.now, step.limit);

@@ -24,7 +24,7 @@ interface DefaultInput
   extends Complete<
       Pick<ConfigInput, "name" | "interval" | "reconcileInterval" | "mode" | "rules" | "controls" | "probe">
     >,
-    Complete<Pick<ConfigInput, "fleetBudget" | "fleetGuard" | "healing">> {
+    Complete<Pick<ConfigInput, "fleetBudget" | "fleetGuard" | "healing" | "history">> {
   readonly vantages: string[];
   readonly remedies: Record<Remedy, Timing>;
   readonly providers: Record<"railway" | "cloudflare" | "slack", { readonly baseUrl: string }>;
@@ -60,13 +60,13 @@ export const DEFAULTS: DefaultInput = {
     inconclusive: { hold: "3m" },
   },
   remedies: {
-    restart: { cooldown: "10m", cooldownCap: "6h", warmUp: "30s", verify: "5m", follow: "5m" },
+    restart: { cooldown: "10m", cooldownCap: "6h", warmUp: "30s", verify: "5m", follow: "5m", skipBelow: 0 },
     // A purge sends every visitor to the origin at once: rarely.
-    "purge-cache": { cooldown: "1h", cooldownCap: "6h", warmUp: "10s", verify: "5m", follow: "5m" },
-    scale: { cooldown: "10m", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m" },
+    "purge-cache": { cooldown: "1h", cooldownCap: "6h", warmUp: "10s", verify: "5m", follow: "5m", skipBelow: 0 },
+    scale: { cooldown: "10m", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m", skipBelow: 0 },
     // Hard to undo: longer apart than the partitions that pass by themselves.
-    failover: { cooldown: "1h", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m" },
-    rollback: { cooldown: "1h", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m" },
+    failover: { cooldown: "1h", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m", skipBelow: 0 },
+    rollback: { cooldown: "1h", cooldownCap: "6h", warmUp: "1m", verify: "5m", follow: "5m", skipBelow: 0 },
   },
   fleetBudget: { max: 6, per: "1h" },
   fleetGuard: { share: "30%", minTargets: 3, within: "5m" },
@@ -78,6 +78,7 @@ export const DEFAULTS: DefaultInput = {
     maxEventAge: "180s",
     resetAfterHealthy: "24h",
   },
+  history: { keepDays: 30 },
   providers: {
     railway: { baseUrl: "https://backboard.railway.com/graphql/v2" },
     cloudflare: { baseUrl: "https://api.cloudflare.com/client/v4" },
@@ -123,7 +124,7 @@ export type CompleteTimings = Record<
 >;
 
 type Single = "name" | "interval" | "reconcileInterval" | "mode" | "vantages" | "controls" | "probe";
-type Settings = Complete<Pick<ParsedConfig, Single | "fleetBudget" | "fleetGuard" | "healing">> & {
+type Settings = Complete<Pick<ParsedConfig, Single | "fleetBudget" | "fleetGuard" | "healing" | "history">> & {
   readonly rules: CompleteRules;
   readonly remedies: CompleteTimings;
   readonly providers: Record<"railway" | "cloudflare" | "slack", { readonly baseUrl: string }>;

@@ -21,6 +21,7 @@ const CARRIED_OUT: ReadonlySet<Remedy> = new Set(["restart", "purge-cache"]);
 /** The longest that one look may take out of the interval by default, so that a second one fits into the tick. */
 const LOOK_SHARE = 0.5;
 
+const DAY_MS = 86_400_000;
 const PAGE: Rung = { remedy: "page", times: 1 };
 const WEEKDAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"] as const;
 
@@ -57,6 +58,7 @@ export function fillConfig(parsed: ParsedConfig, overrides: ReadEnvironment["ove
       maxEventAgeMs: healing.maxEventAge,
       resetAfterHealthyMs: healing.resetAfterHealthy,
     },
+    history: { keepMs: overlay(base.history, parsed.history).keepDays * DAY_MS },
     providers: {
       railway: { baseUrl: railway?.baseUrl ?? base.providers.railway.baseUrl },
       cloudflare: { baseUrl: cloudflare?.baseUrl ?? base.providers.cloudflare.baseUrl },
@@ -199,6 +201,7 @@ function fillRemedies(
       warmUpMs: timing.warmUp,
       verifyMs: timing.verify,
       followMs: timing.follow,
+      skipBelow: timing.skipBelow,
     };
   };
   return {

@@ -656,6 +656,24 @@ const ROWS: readonly Row[] = [
     says: /at most 20s/,
   },
   {
+    bad: "a history of a unit",
+    input: { history: { keepDays: "30d" }, targets: [] },
+    path: "history.keepDays",
+    says: /a whole number from 0 to 3650/,
+  },
+  {
+    bad: "a history before today",
+    input: { history: { keepDays: -1 }, targets: [] },
+    path: "history.keepDays",
+    says: /a whole number from 0 to 3650/,
+  },
+  {
+    bad: "a history under another name",
+    input: { history: { keep: 30 }, targets: [] },
+    path: "history.keep",
+    says: /keepDays/,
+  },
+  {
     bad: "a shard too large for its item",
     input: {
       targets: Array.from({ length: 40 }, (_, index) => ({

@@ -66,6 +66,8 @@ export interface RemedyPolicy {
   readonly verifyMs: number;
   /** How long the vendor may take to finish what it accepted. */
   readonly followMs: number;
+  /** Passed over for a kind of ill health once it has shown that it helps in less than this share; 0: never. */
+  readonly skipBelow: number;
 }
 
 export interface Rules {
@@ -163,6 +165,8 @@ export interface Config {
     /** A healthy stretch this long resets the cooldown's growth. */
     readonly resetAfterHealthyMs: number;
   };
+  /** How long samples are kept for reports and backtests; 0: not at all. */
+  readonly history: { readonly keepMs: number };
   readonly providers: {
     readonly railway: { readonly baseUrl: string };
     readonly cloudflare: { readonly baseUrl: string };

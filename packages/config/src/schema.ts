@@ -107,6 +107,9 @@ const duration = leaf<string, number>(parseDuration);
 const interval = leaf<string, number>(parseInterval);
 const period = leaf<string, number>(parsePeriod);
 const rate = leaf<string | number, number>(parseRate);
+const rateOrNone = leaf<string | number, number>((value) =>
+  value === 0 || value === "0%" ? { ok: true, value: 0 } : parseRate(value),
+);
 const size = leaf<string | number, number>(parseSize);
 /** When a maintenance window begins or ends: once, or a time of day that repeats. */
 type Edge = { readonly kind: "once" | "time-of-day"; readonly ms: number };
@@ -405,6 +408,8 @@ const remedy = z.strictObject({
   verify: duration.optional(),
   /** How long the vendor may take to finish what it accepted. */
   follow: duration.optional(),
+  /** Passed over where at most this share of tries can be shown to help; 0 passes over nothing. */
+  skipBelow: rateOrNone.optional(),
 });
 
 export const remedies = z.strictObject({
@@ -559,6 +564,13 @@ export const configSchema = z.strictObject({
       maxEventAge: duration.optional(),
       /** A healthy stretch this long resets the cooldown's growth. Default `"24h"`. */
       resetAfterHealthy: duration.optional(),
+    })
+    .optional(),
+  /** Every sample, kept for `report` and `backtest`; see docs/history.md. */
+  history: z
+    .strictObject({
+      /** For so many days; `0` keeps none. Default `30`. */
+      keepDays: whole(0, 3_650, 30).optional(),
     })
     .optional(),
   /** Where vendors are reached. Tokens never stand here: they come from the environment. */

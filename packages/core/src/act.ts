@@ -1,5 +1,6 @@
-import type { Remedy } from "@neuropilot/config";
+import type { Remedy, TargetConfig } from "@neuropilot/config";
 import { cooldownAfterClaim, endAbandoned, requestKey } from "./attempt.ts";
+import { recordInWords, uselessInWords } from "./effectiveness.ts";
 import { firstRefusal, type GuardContext, type GuardName, modeOf, type Refusal } from "./guards.ts";
 import { noRemedy } from "./incident.ts";
 import {
@@ -14,6 +15,7 @@ import {
 } from "./item.ts";
 import { isCallable, type NextRung, nextRung, usedRung } from "./ladder.ts";
 import { type Draft, type Input, isNews, needHuman, type Scene, say } from "./scene.ts";
+import { asIfCalled, shadowRefusal, withShadow } from "./shadow.ts";
 import { shorten } from "./timeline.ts";
 import { deny } from "./verify.ts";
 import { seconds } from "./view.ts";
@@ -58,29 +60,51 @@ export function act(draft: Draft, scene: Scene): void {
   }
 }
 
-/** Passes over remedies that have no function, and says so. */
+/** Passes over remedies that have no function, and those that have proven useless for this kind, and says so. */
 function nextCallable(draft: Draft, { policy, now }: Scene, open: Incident): NextRung {
   let incident = open;
+  const useless: Remedy[] = [];
   for (;;) {
-    const rung = nextRung(policy.target, incident);
-    if (rung.kind !== "remedy" || isCallable(rung.remedy)) return rung;
-    incident = { ...incident, unavailable: [...incident.unavailable, rung.remedy] };
-    draft.item = { ...draft.item, incident };
-    say(draft, now, "refused", `${rung.remedy} is not available in this version: passed over`);
+    const rung = nextRung(policy.target, { ...incident, unavailable: [...incident.unavailable, ...useless] });
+    if (rung.kind !== "remedy") return rung;
+    const { remedy } = rung;
+    const { skipBelow } = policy.target.remedies[remedy];
+    const why = uselessInWords(draft.item.effects, remedy, incident.kind, skipBelow);
+    if (isCallable(remedy) && why === undefined) return rung;
+    if (isCallable(remedy)) {
+      useless.push(remedy);
+      if (isNews(draft, `useless:${remedy}:${incident.kind}`))
+        say(draft, now, "refused", `${remedy} was passed over: ${why}`);
+    } else {
+      incident = { ...(draft.item.incident ?? incident), unavailable: [...incident.unavailable, remedy] };
+      draft.item = { ...draft.item, incident };
+      say(draft, now, "refused", `${remedy} is not available in this version: passed over`);
+    }
     incident = draft.item.incident ?? incident;
   }
 }
 
-function page(draft: Draft, { now }: Scene): void {
+function page(draft: Draft, { policy, now }: Scene): void {
   const { incident } = draft.item;
   if (incident === undefined) return;
   draft.item = { ...draft.item, incident: { ...incident, ladderEnded: true } };
   draft.because.push("ladder-end: no remedy is left");
   if (!isNews(draft, `page:${incident.kind}`)) return;
-  const left = incident.unavailable.map((remedy) => whyUnavailable(incident, remedy)).join("; ");
+  const unavailable = incident.unavailable.map((remedy) => whyUnavailable(incident, remedy));
+  const left = [...unavailable, ...uselessOnes(draft.item, incident, policy.target)].join("; ");
   const tried = incident.attempts.some((attempt) => usedRung(attempt));
   if (left === "") needHuman(draft, now, tried ? "every remedy on the ladder was tried" : noRemedy(incident.kind));
   else needHuman(draft, now, `${tried ? "no remedy is left" : "no remedy could be made"} (${left})`);
+}
+
+/** Remedies on the ladder that were passed over for their record, each once. */
+function uselessOnes({ effects }: TargetItem, { kind }: Incident, target: TargetConfig): readonly string[] {
+  const found = target.ladders[kind].flatMap(({ remedy }) => {
+    if (remedy === "page") return [];
+    const why = uselessInWords(effects, remedy, kind, target.remedies[remedy].skipBelow);
+    return why === undefined ? [] : [`${remedy}: ${why}`];
+  });
+  return [...new Set(found)];
 }
 
 /** What the vendor or the config said, for a person who must mend it. */
@@ -140,8 +164,10 @@ function refuse(draft: Draft, scene: Scene, rung: Rung, refusal: Refusal): void 
   const text = withWait(refusal, now);
   draft.because.push(`${refusal.guard}: ${text}`);
   if (refusal.guard === "approval" && propose(draft, scene, rung)) return;
-  if (refusal.guard === "observe") wouldHave(draft, scene, rung);
+  if (refusal.guard === "observe") wouldHave(draft, scene);
   remember(draft, refusal, now);
+  // The first time in an incident that a guard refuses a remedy stands in the audit log, also where people need not hear it.
+  isNews(draft, `asked:${refusal.guard}:${remedy}`);
   if (refusal.guard === "observe") callIfStuck(draft, scene, refusal);
   else if (isUnsure(scene, refusal)) callIfStuck(draft, scene, refusal);
   else if (isNews(draft, `${refusal.guard}:${remedy}`)) {
@@ -192,20 +218,24 @@ function propose(draft: Draft, scene: Scene, rung: Rung): boolean {
   return true;
 }
 
-/** In `observe` the decision is recorded as if made, once a remedy and incident. */
-function wouldHave(draft: Draft, scene: Scene, { remedy }: Rung): void {
+/** In `observe` the decision is recorded as if made: the rung that would be next, had the ones before been called. */
+function wouldHave(draft: Draft, scene: Scene): void {
   const { incident } = draft.item;
-  if (incident === undefined || incident.wouldHave.some((entry) => entry.remedy === remedy)) return;
+  if (incident === undefined) return;
+  const rung = nextRung(scene.policy.target, asIfCalled(incident));
+  if (rung.kind !== "remedy" || modeOf(scene.policy.target, rung.remedy, scene.world.control) !== "observe") return;
+  const { remedy } = rung;
   const refusal = guardsFor(draft.item, scene, { remedy }, ["observe"]);
   if (refusal !== undefined && refusal.guard !== "approval") return;
-  const wouldHave = [...incident.wouldHave, { remedy, at: scene.now }];
-  draft.item = { ...draft.item, incident: { ...incident, wouldHave } };
-  const mode = modeOf(scene.policy.target, remedy, scene.world.control);
-  say(draft, scene.now, "would-have", `would ${remedy} now; the mode is ${mode}`);
+  if (!isCallable(remedy) || shadowRefusal(draft.item, remedy, scene.now) !== undefined) return;
+  const again = incident.wouldHave.some((entry) => entry.remedy === remedy) ? " again" : "";
+  draft.item = withShadow(draft.item, scene.policy, remedy, scene.now);
+  say(draft, scene.now, "would-have", `would ${remedy}${again} now; the mode is observe`);
 }
 
 function newAttempt(item: TargetItem, incident: Incident, rung: Rung, scene: Scene): Attempt {
   const token = item.tokens + 1;
+  const record = recordInWords(item.effects, rung.remedy, incident.kind);
   return {
     id: `att_${item.target}_${token}`,
     remedy: rung.remedy,
@@ -216,6 +246,7 @@ function newAttempt(item: TargetItem, incident: Incident, rung: Rung, scene: Sce
     at: scene.now,
     because: shorten(scene.health.why),
     mayHaveCalled: false,
+    ...(record === undefined ? {} : { record }),
     step: rung.step,
   };
 }
@@ -253,11 +284,12 @@ function claim(draft: Draft, scene: Scene, attempt: Attempt): void {
       },
     },
   };
+  const known = attempt.record === undefined ? "" : `; ${attempt.record}`;
   say(
     draft,
     now,
     "attempt",
-    `${attempt.remedy} of ${attempt.site} is decided: nothing stands against it (${attempt.id})`,
+    `${attempt.remedy} of ${attempt.site} is decided: nothing stands against it${known} (${attempt.id})`,
   );
   draft.because.push(`claimed ${attempt.remedy} as ${attempt.id}`);
 }

@@ -7,7 +7,7 @@ import { fleet, sampleAt, targetConfig, windowAfter, worldOf } from "./fixture.t
 import { firstRefusal } from "./guards.ts";
 import { type Attempt, attemptInFlight, isInFlight, newTargetItem, type TargetItem } from "./item.ts";
 import type { CallOutcome } from "./outcome.ts";
-import { readDecision } from "./record.ts";
+import { readRecord } from "./record.ts";
 import { OUTCOMES } from "./sample.ts";
 import { type Input, type Policy, type SeenWorld, see } from "./scene.ts";
 import { appendSamples, type WindowItem } from "./window.ts";
@@ -370,18 +370,53 @@ describe("decide", () => {
     expect(pairs).toBeGreaterThan(20);
   });
 
-  it("records what it saw, so that every decision can be made again from the audit log, and the chain holds", () => {
+  it("records what it saw, so that every decision can be made again from the audit log, byte for byte, and the chain holds", () => {
     fc.assert(
       fc.property(history, (events) => {
         const life = new Life().play(events);
         expect(brokenLink(life.item.audit.pending)).toBeUndefined();
         for (const { body } of life.item.audit.pending) {
-          const record = readDecision(body);
-          expect(replay(life.policy, record)).toEqual({ because: record.because, state: record.state });
+          const read = readRecord(body);
+          if (!read.ok || read.record.kind === "step") throw new Error(`${body} is no decision`);
+          const { record } = read;
+          if (record.kind === "policy") continue;
+          const { because, state, result } = replay(life.policy, record);
+          expect({ because, state, result }).toEqual({
+            because: record.because,
+            state: record.state,
+            result: record.result,
+          });
+          expect(record.policy).toBe(life.item.policy);
         }
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("counts every verdict of a remedy once, whatever is repeated", () => {
+    let verdicts = 0;
+    fc.assert(
+      fc.property(history, (events) => {
+        const life = new Life();
+        const seen = new Map<string, string>();
+        const note = () => {
+          for (const { id, remedy, kind, verdict } of attemptsOf(life.item))
+            if (verdict !== undefined) seen.set(id, `${remedy}/${kind} ${verdict}`);
+        };
+        life.play(
+          events.flatMap((event) => [event, { kind: "pass", ms: 0 } as const]),
+          note,
+        );
+        note();
+        const counted = Object.entries(life.item.effects ?? {}).flatMap(([key, tally]) =>
+          Object.entries(tally).flatMap(([verdict, times]) => Array.from({ length: times }, () => `${key} ${verdict}`)),
+        );
+        expect(counted.sort()).toEqual([...seen.values()].sort());
+        verdicts += counted.length;
+      }),
+      { numRuns: 150 },
+    );
+    expect(verdicts).toBeGreaterThan(20);
   });
 
   it("keeps an item small through the longest incident", () => {
@@ -397,3 +432,36 @@ describe("decide", () => {
     expect(life.item.incident?.needsHuman).toBeDefined();
   });
 });
+
+describe("wake-ups and words", () => {
+  it("ask for the same however often each comes", () => {
+    fc.assert(
+      fc.property(history, fc.infiniteStream(fc.nat({ max: 3 })), (events, chance) => {
+        const [once, often] = [new Life(), new Life()];
+        const earlier: Input[] = [];
+        for (const event of events) {
+          const inputs: Input[] = [];
+          once.play([event]);
+          often.play([event], (_, input) => void inputs.push(input, named(input, often.item)));
+          const more = earlier.filter(() => chance.next().value === 0);
+          for (const input of [...inputs, ...more]) {
+            const { item, changed } = decide(often.policy, often.item, often.world(), input, often.now);
+            expect(changed).toBe(false);
+            often.item = item;
+          }
+          // Reconcile is a timer, no event: nothing delivers yesterday's again.
+          earlier.push(...inputs.filter(({ kind }) => kind !== "reconcile"));
+          expect(often.item).toEqual(once.item);
+        }
+        const requests = ({ item }: Life) => decide(once.policy, item, once.world(), wake(once), once.now).requests;
+        expect(requests(often)).toEqual(requests(once));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** As a button sends it: a word is about the attempt that it was shown with. */
+function named(input: Input, item: TargetItem): Input {
+  return input.kind === "operator" ? { ...input, attempt: attemptInFlight(item)?.id ?? "att_none" } : input;
+}

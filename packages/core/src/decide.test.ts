@@ -442,3 +442,108 @@ it("calls nothing in 10,000 simulated hours of a healthy service under 0.1 % ind
   expect(calls).toBe(0);
   expect(item.incidents).toBe(0);
 });
+
+describe("observe keeps score", () => {
+  const observing = () => {
+    const story = new Story();
+    story.world = { control: { global: { mode: "observe" }, target: {} } };
+    return story;
+  };
+  const wouldHave = (story: Story) =>
+    [...story.item.closed, ...(story.item.incident === undefined ? [] : [story.item.incident])].flatMap(
+      (incident) => incident.wouldHave,
+    );
+
+  it("says that it recovered alone, and after how long, where it did before a real restart would have been judged", () => {
+    const story = observing().ticks(4, "refused").ticks(5, "ok");
+    expect(story.item.incident).toBeUndefined();
+    const [only, ...more] = wouldHave(story);
+    expect(more).toEqual([]);
+    expect(only).toMatchObject({ remedy: "restart", kind: "down", site: "primary", score: "recovered" });
+    expect((only?.scoredAt ?? 0) - (only?.at ?? 0)).toBe(300_000);
+    expect(story.item.endings).toEqual({ down: { ended: 1, alone: 1 } });
+  });
+
+  it("goes up the ladder as a real policy would: the cooldown apart, growing, and no further than its end", () => {
+    const story = observing().ticks(400, "refused");
+    const would = wouldHave(story);
+    expect(would.map(({ remedy, score }) => `${remedy} ${score}`)).toEqual([
+      "restart still-ill",
+      "restart still-ill",
+      "restart still-ill",
+    ]);
+    const { cooldownMs } = story.target.remedies.restart;
+    const gaps = would.slice(1).map(({ at }, index) => at - (would[index]?.at ?? 0));
+    expect(gaps[0]).toBeGreaterThanOrEqual(cooldownMs + lostCallMs(story.config));
+    expect(gaps[1]).toBeGreaterThanOrEqual(2 * cooldownMs + lostCallMs(story.config));
+    expect(story.item.tokens).toBe(0);
+    expect(story.item.cooldowns).toEqual({});
+  });
+
+  it("would call nobody's service again in the cooldown of the incident before", () => {
+    const story = observing().ticks(4, "refused").ticks(4, "ok").ticks(4, "refused").ticks(4, "ok");
+    expect(story.item.incidents).toBe(2);
+    expect(wouldHave(story)).toHaveLength(1);
+  });
+
+  it("does not claim to know what nobody saw", () => {
+    const story = observing().ticks(3, "refused");
+    expect(wouldHave(story)).toHaveLength(1);
+    const blind = { answered: 0, total: 3 };
+    for (let minute = 0; minute < 12; minute++) {
+      const { now } = story;
+      story.world = {
+        ...story.world,
+        heartbeats: [{ vantage: "local", shard: "0", tick: now, at: now + 55_000, controls: blind, ill: 0, total: 1 }],
+      };
+      story.ticks(1, "refused");
+    }
+    expect(wouldHave(story)[0]).toMatchObject({ score: "unknown" });
+  });
+
+  it("begins nothing anew when the mode is changed to auto: the real ladder has all its rungs", () => {
+    const story = observing().ticks(4, "refused");
+    expect(wouldHave(story)).toHaveLength(1);
+    story.world = {};
+    story.ticks(1, "refused");
+    expect(story.attempt).toMatchObject({ remedy: "restart", state: "claimed" });
+  });
+});
+
+describe("a remedy's record", () => {
+  /** A restart that changes nothing, or heals. */
+  const tried = (story: Story, helps: boolean) => {
+    story.ticks(3, "refused").call();
+    return helps ? story.ticks(8, "ok") : story.ticks(9, "refused");
+  };
+
+  it("stands in the next decision, for people, and counts the attempt once", () => {
+    const story = tried(new Story(), true);
+    expect(story.item.effects).toMatchObject({ "restart/down": { healed: 1 } });
+    story.now += 2 * 86_400_000;
+    story.ticks(3, "refused");
+    expect(story.attempt.record).toBe("restart has helped 1 of 1 times here when down");
+    expect(story.item.incident?.timeline.at(-1)?.text).toMatch(
+      /; restart has helped 1 of 1 times here when down \(att_/,
+    );
+  });
+
+  it("passes a remedy over where the config says so and it has proven useless, says so once, and calls a person", () => {
+    const useless = { healed: 0, "self-resolved": 0, "no-effect": 20, worse: 0, unknown: 0 };
+    const remedies = new Story().target.remedies;
+    const skipping = { remedies: { ...remedies, restart: { ...remedies.restart, skipBelow: 0.2 } } };
+    for (const [change, called] of [
+      [skipping, false],
+      [{}, true],
+    ] as const) {
+      const story = new Story(change);
+      story.item = { ...story.item, effects: { "restart/down": useless } };
+      story.ticks(6, "refused");
+      expect(story.verdicts.length > 0).toBe(called);
+      if (called) continue;
+      const texts = story.item.incident?.timeline.map(({ text }) => text) ?? [];
+      expect(texts.filter((text) => text.startsWith("restart was passed over: it helped 0 of 20"))).toHaveLength(1);
+      expect(story.item.incident?.needsHuman?.why).toMatch(/restart/);
+    }
+  });
+});

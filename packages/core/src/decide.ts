@@ -1,9 +1,10 @@
 import { act, hearOperator } from "./act.ts";
 import { appendAudit } from "./audit.ts";
 import { closeIfRecovered, moveIncident, observeHealth } from "./incident.ts";
-import type { OutboxEntry, TargetItem } from "./item.ts";
-import { type DecisionRecord, stateOf, writeDecision } from "./record.ts";
+import { attemptInFlight, type OutboxEntry, type TargetItem } from "./item.ts";
+import { type DecisionRecord, policyDigest, resultDigest, stateOf, writeDecision, writePolicy } from "./record.ts";
 import { type Draft, type Input, type Policy, type Scene, type SeenWorld, see } from "./scene.ts";
+import { scoreShadow } from "./shadow.ts";
 import { moveAttempt } from "./verify.ts";
 
 export type { Input, Policy, SeenWorld } from "./scene.ts";
@@ -31,18 +32,42 @@ export function decide(policy: Policy, item: TargetItem, world: SeenWorld, input
   const seen = see(policy, item, world, now);
   forgetTold(draft, seen);
   observeHealth(draft, seen);
-  const scene = moveIncident(draft, seen);
-  moveAttempt(draft, scene, input);
-  if (input.kind === "operator") hearOperator(draft, scene, input);
-  closeIfRecovered(draft, scene);
+  const first = moveIncident(draft, seen);
+  moveAttempt(draft, first, input);
+  scoreShadow(draft, first);
+  if (input.kind === "operator") hearOperator(draft, first, input);
+  closeIfRecovered(draft, first);
+  const scene = lookAgain(draft, item, first);
   act(draft, scene);
   return finish(item, draft, scene, input);
 }
 
-/** Makes a recorded decision again. The same policy comes to the same state for the same reasons. */
-export function replay(policy: Policy, record: DecisionRecord): { readonly because: readonly string[]; state: string } {
-  const { item, because } = decide(policy, record.item, record.world, record.input, record.now);
-  return { because, state: stateOf(item) };
+/**
+ * Where an attempt or an incident ended just now, what it held in place moves on in the same decision: a wake-up that comes
+ * twice must find nothing left to do.
+ */
+function lookAgain(draft: Draft, before: TargetItem, scene: Scene): Scene {
+  const released = attemptInFlight(before) !== undefined && attemptInFlight(draft.item) === undefined;
+  const closed = before.incident !== undefined && draft.item.incident === undefined;
+  if (!released && !closed) return scene;
+  const again = see(scene.policy, draft.item, scene.world, scene.now);
+  observeHealth(draft, again);
+  return moveIncident(draft, again);
+}
+
+export interface Replay {
+  readonly decision: Decision;
+  readonly because: readonly string[];
+  readonly state: string;
+  /** As `resultDigest` takes it. */
+  readonly result: string;
+}
+
+/** Makes a recorded decision again. The same policy comes to the same result, byte for byte. */
+export function replay(policy: Policy, record: DecisionRecord): Replay {
+  const decision = decide(policy, record.item, record.world, record.input, record.now);
+  const { item, because, requests } = decision;
+  return { decision, because, state: stateOf(item), result: resultDigest(record.item, item, requests, because) };
 }
 
 function isStale({ config }: Policy, input: Input, now: number): boolean {
@@ -83,13 +108,30 @@ function finish(before: TargetItem, draft: Draft, scene: Scene, input: Input): D
   const { now } = scene;
   const requests = Object.values(item.outbox);
   if (sameButForTime(before, item)) return { item: before, requests, because, changed: false };
+  const audited = isWorthRecording(before, item) ? recorded(before, draft, scene, input) : item;
+  const next = withNextAction(audited, scene.policy.config.reconcileMs, now, input.kind === "reconcile");
+  return { item: next, requests, because, changed: true };
+}
+
+/** Something happened, or a guard refused for the first time in this incident. */
+function isWorthRecording(before: TargetItem, after: TargetItem): boolean {
+  return stateOf(before) !== stateOf(after) || before.incident?.said?.length !== after.incident?.said?.length;
+}
+
+function recorded(before: TargetItem, { item, because }: Draft, scene: Scene, input: Input): TargetItem {
   // What was closed before is no part of the record, nor of what a replay comes to.
   const known = new Set(before.closed.map(({ id }) => id));
   const state = stateOf({ ...item, closed: item.closed.filter(({ id }) => !known.has(id)) });
-  const audited =
-    stateOf(before) === state ? item : appendAudit(item, now, writeDecision(scene, before, { input, because, state }));
-  const next = withNextAction(audited, scene.policy.config.reconcileMs, now, input.kind === "reconcile");
-  return { item: next, requests, because, changed: true };
+  const result = resultDigest(before, item, Object.values(item.outbox), because);
+  const body = writeDecision(scene, before, { input, because, state, result });
+  return appendAudit(underPolicy(item, scene), scene.now, body);
+}
+
+/** The policy stands in the log before the first decision that was made under it. */
+function underPolicy(item: TargetItem, { policy, now }: Scene): TargetItem {
+  const digest = policyDigest(policy);
+  if (item.policy === digest) return item;
+  return { ...appendAudit(item, now, writePolicy(policy, now)), policy: digest };
 }
 
 /** Ignores what moves with every look, so that a repeated wake-up writes nothing. */

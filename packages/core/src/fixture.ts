@@ -1,6 +1,10 @@
 import type { Config, IllKind, Remedy, RemedyPolicy, Rung, TargetConfig } from "@neuropilot/config";
 import type { SeenWorld } from "./decide.ts";
+import type { Health } from "./health.ts";
+import type { Attempt, Incident } from "./item.ts";
 import type { Outcome, Sample } from "./sample.ts";
+import type { Scene } from "./scene.ts";
+import type { View } from "./view.ts";
 import { appendSamples, siteKey, type WindowItem } from "./window.ts";
 
 /** Worlds for tests: the default policy, and windows filled with samples as vantages would. */
@@ -29,6 +33,7 @@ export function remedyPolicy(change: Partial<RemedyPolicy> = {}): RemedyPolicy {
     warmUpMs: 30_000,
     verifyMs: 300_000,
     followMs: 300_000,
+    skipBelow: 0,
     ...change,
   };
 }
@@ -90,6 +95,7 @@ export function fleet(change: Partial<Config> = {}): Config {
       maxEventAgeMs: 180_000,
       resetAfterHealthyMs: 86_400_000,
     },
+    history: { keepMs: 30 * 86_400_000 },
     providers: {
       railway: { baseUrl: "http://railway.test" },
       cloudflare: { baseUrl: "http://cloudflare.test" },
@@ -153,4 +159,47 @@ export function worldOf(windows: readonly WindowItem[], change: Partial<SeenWorl
     told: {},
     ...change,
   };
+}
+
+/** A call of a restart that did not help, unless told otherwise. */
+export function attemptOf(change: Partial<Attempt> = {}): Attempt {
+  return {
+    id: "att_api_1",
+    remedy: "restart",
+    site: "primary",
+    kind: "down",
+    state: "no-effect",
+    token: 1,
+    at: 0,
+    because: "",
+    mayHaveCalled: true,
+    step: 0,
+    ...change,
+  };
+}
+
+export function incidentOf(change: Partial<Incident> = {}): Incident {
+  return {
+    id: "inc_api_1",
+    target: "api",
+    site: "primary",
+    kind: "down",
+    why: "refused",
+    openedAt: 0,
+    seq: 0,
+    attempts: [],
+    timeline: [],
+    unavailable: [],
+    ladderEnded: false,
+    wouldHave: [],
+    ...change,
+  };
+}
+
+/** A moment at which the target's site is in this state. */
+export function sceneOf(state: View, change: Partial<Scene> = {}): Scene {
+  const target = targetConfig();
+  const health: Health = { state, why: `it is ${state}`, views: {}, observation: 0 };
+  const sites = { primary: health };
+  return { policy: { config: fleet(), target }, world: worldOf([]), now: 0, sites, site: "primary", health, ...change };
 }

@@ -203,24 +203,41 @@ const fleetBudget: Guard = ({ config, world, now }) => {
   };
 };
 
-/** Much of the fleet turned ill at about the time this target did, and still is: more likely something shared, or us. */
-export const fleetUnhealthy: Guard = ({ config, world, incident, now }) => {
+/**
+ * Much of the fleet turned ill together, and still is: more likely something shared, or us. Then every target waits for a
+ * person, also one that was ill before or whose incident opened later: which of them it is about, nobody can tell from here.
+ */
+export const fleetUnhealthy: Guard = ({ config, world, now }) => {
   const { share, minTargets, withinMs } = config.fleetGuard;
-  const byVantage = new Map<string, { ill: number; total: number }>();
+  const byVantage = new Map<string, { ill: number; since: number[]; total: number }>();
   for (const beat of world.heartbeats) {
     if (beat.at < now - withinMs) continue;
-    const sum = byVantage.get(beat.vantage) ?? { ill: 0, total: 0 };
-    const ill = beat.illSince?.filter((since) => Math.abs(since - incident.openedAt) <= withinMs).length ?? beat.ill;
-    byVantage.set(beat.vantage, { ill: sum.ill + ill, total: sum.total + beat.total });
+    const { ill, since, total } = byVantage.get(beat.vantage) ?? { ill: 0, since: [], total: 0 };
+    const uncounted = beat.illSince === undefined ? beat.ill : 0;
+    const sum = { ill: ill + uncounted, since: [...since, ...(beat.illSince ?? [])], total: total + beat.total };
+    byVantage.set(beat.vantage, sum);
   }
-  for (const [vantage, { ill, total }] of byVantage)
-    if (ill >= minTargets && ill >= share * total)
+  for (const [vantage, { ill, since, total }] of byVantage) {
+    const together = ill + mostWithin(since, withinMs);
+    if (together >= minTargets && together >= share * total)
       return {
         guard: "fleet-unhealthy",
-        text: `${ill} of ${total} targets turned ill within ${seconds(withinMs)} as seen from ${vantage}: something shared is likelier`,
+        text: `${together} of ${total} targets turned ill within ${seconds(withinMs)} as seen from ${vantage}: something shared is likelier`,
       };
+  }
   return undefined;
 };
+
+/** The most of these times that lie within so long of each other. */
+function mostWithin(times: readonly number[], withinMs: number): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  let [most, from] = [0, 0];
+  sorted.forEach((time, index) => {
+    while (time - (sorted[from] ?? time) > withinMs) from++;
+    most = Math.max(most, index - from + 1);
+  });
+  return most;
+}
 
 const approval: Guard = ({ target, remedy, world, incident }) => {
   if (modeOf(target, remedy, world.control) !== "approve") return undefined;

@@ -55,20 +55,18 @@ export function healthOf(
   const needed = quorumOf(config);
   const blind: string[] = [];
   const heard: Sight[] = [];
-  for (const window of sights.windows) {
-    const site = window.sites[siteKey(target.id, siteId)];
-    if (site === undefined || !config.vantages.includes(window.vantage)) continue;
-    const trouble = blindness(config, sights.heartbeats, window, now);
-    if (trouble !== undefined) {
-      blind.push(`${window.vantage}: ${trouble}`);
+  for (const vantage of config.vantages) {
+    const window = windowOf(sights.windows, vantage, siteKey(target.id, siteId));
+    const site = window?.sites[siteKey(target.id, siteId)];
+    const trouble = window === undefined ? "silent" : blindness(config, sights.heartbeats, window, now);
+    if (site === undefined || trouble !== undefined) {
+      blind.push(`${vantage}: ${trouble}`);
       continue;
     }
     const conclusion = conclude(config, target, { samples: site.samples, tick: site.tick, evidenceFrom }, now);
-    if (conclusion.view === "inconclusive") blind.push(`${window.vantage}: ${conclusion.why}`);
-    else heard.push({ vantage: window.vantage, tick: site.tick, samples: site.samples, conclusion });
+    if (conclusion.view === "inconclusive") blind.push(`${vantage}: ${conclusion.why}`);
+    else heard.push({ vantage, tick: site.tick, samples: site.samples, conclusion });
   }
-  const known = new Set([...heard.map(({ vantage }) => vantage), ...blind.map((text) => text.split(": ", 1)[0])]);
-  for (const vantage of config.vantages) if (!known.has(vantage)) blind.push(`${vantage}: silent`);
   const views = Object.fromEntries(heard.map((sight) => [sight.vantage, sight.conclusion.view]));
   const observation = heard.length === 0 ? 0 : Math.min(...heard.map((sight) => sight.tick));
   if (heard.length < needed)
@@ -79,6 +77,19 @@ export function healthOf(
       observation,
     };
   return { ...agree(config, target, heard, needed, evidenceFrom, now), views, observation };
+}
+
+/** A vantage's window of a site; of two, while the site moves from shard to shard, the newer: a vantage has one voice. */
+function windowOf(windows: readonly WindowItem[], vantage: string, key: string): WindowItem | undefined {
+  let newest: WindowItem | undefined;
+  for (const window of windows) {
+    const site = window.vantage === vantage ? window.sites[key] : undefined;
+    if (site === undefined) continue;
+    const held = newest?.sites[key]?.tick ?? Number.NEGATIVE_INFINITY;
+    const isNewer = site.tick > held || (site.tick === held && window.shard < (newest?.shard ?? ""));
+    if (isNewer) newest = window;
+  }
+  return newest;
 }
 
 function blindness(

@@ -162,6 +162,49 @@ describe("an incident", () => {
   });
 });
 
+/** A vantage that holds five of ten targets to have turned ill at these times. */
+function fleetBeat(watch: Watch, illSince: readonly number[]): Partial<SeenWorld> {
+  const controls = { answered: 2, total: 2 };
+  return {
+    heartbeats: [
+      { vantage: "local", shard: "0", tick: watch.now, at: watch.now + 50_000, controls, ill: 0, total: 10, illSince },
+    ],
+  };
+}
+
+it("a target that was ill before much of the fleet turned ill together is left alone as well", () => {
+  const watch = new Watch();
+  watch.world = { control: PAUSED };
+  watch.minutes(20, "refused");
+  const together = Array.from({ length: 4 }, (_, index) => watch.now - index * 1_000);
+  for (let minute = 0; minute < 5; minute++) {
+    watch.world = fleetBeat(watch, [START, ...together]);
+    watch.minutes(1, "refused");
+  }
+  expect(watch.item.tokens).toBe(0);
+  expect(watch.because.join()).toContain("fleet-unhealthy: 4 of 10");
+});
+
+it("targets that turned ill one after another, each on its own, are healed each on its own", () => {
+  const watch = new Watch();
+  const apart = Array.from({ length: 5 }, (_, index) => START - index * 6 * MINUTE);
+  watch.minutes(2, "ok");
+  for (let minute = 0; minute < 3; minute++) {
+    watch.world = fleetBeat(watch, apart);
+    watch.minutes(1, "refused");
+  }
+  expect(watch.item.incident?.attempts).toHaveLength(1);
+});
+
+it("a proposal that nobody answers calls a person when it lapses", () => {
+  const watch = new Watch();
+  watch.world = { control: { global: { mode: "approve" }, target: {} } };
+  watch.minutes(30, "refused");
+  expect(watch.texts("human")).toEqual([]);
+  watch.minutes(5, "refused");
+  expect(watch.texts("human")).toEqual(["restart was proposed and nobody answered within 30 min"]);
+});
+
 it("a fleet that turned ill at once is left alone for as long as it stays ill, not for five minutes only", () => {
   const watch = new Watch();
   watch.minutes(2, "ok");

@@ -1,10 +1,12 @@
 import type { IllKind } from "@neuropilot/config";
 import { dropRequest, endAbandoned } from "./attempt.ts";
+import { withVerdict } from "./effectiveness.ts";
 import { isCurable, openMaintenance } from "./guards.ts";
 import { gravity, type Health, isIll, isWellFor } from "./health.ts";
-import { attemptInFlight, type Incident, type TargetItem, withAttempt } from "./item.ts";
+import { type Attempt, attemptInFlight, type Incident, type TargetItem, withAttempt } from "./item.ts";
 import { usedRung } from "./ladder.ts";
 import { type Draft, isNews, lookAt, needHuman, type Policy, type Scene, say } from "./scene.ts";
+import { scoreAtEnd } from "./shadow.ts";
 import { shorten, withEntry } from "./timeline.ts";
 import { hasRecovered } from "./verify.ts";
 import { seconds } from "./view.ts";
@@ -201,7 +203,15 @@ function closed(item: TargetItem, now: number, end: NonNullable<Incident["end"]>
   const { incident, ...rest } = withEntry(item, now, "resolved", text);
   if (incident === undefined) return item;
   const wellSince = end === "superseded" ? {} : { wellSince: now };
-  return { ...rest, ...wellSince, closed: [...rest.closed, { ...incident, endedAt: now, end }] };
+  const recovered = end === "healed" || end === "recovered";
+  const over = scoreAtEnd({ ...incident, endedAt: now, end }, now, recovered);
+  const endings = recovered ? { endings: withEnding(item, incident) } : {};
+  return { ...rest, ...wellSince, ...endings, closed: [...rest.closed, over] };
+}
+
+function withEnding({ endings }: TargetItem, { kind, attempts }: Incident): NonNullable<TargetItem["endings"]> {
+  const { ended, alone } = endings?.[kind] ?? { ended: 0, alone: 0 };
+  return { ...endings, [kind]: { ended: ended + 1, alone: attempts.some(usedRung) ? alone : alone + 1 } };
 }
 
 /**
@@ -217,6 +227,12 @@ export function removeFromConfig(present: TargetItem, now: number): TargetItem {
   if (attempt === undefined) return closed(item, now, "target-removed", "the target left the config");
   const ended = closable(item)
     ? endAbandoned(item, attempt, "the target left the config", now)
-    : dropRequest(withAttempt(item, { ...attempt, state: "unknown", verdict: "unknown", endedAt: now }), attempt.id);
+    : dropRequest(unseen(item, attempt, now), attempt.id);
   return closed(ended, now, "target-removed", "the target left the config");
+}
+
+/** Nobody will look at what came of it. */
+function unseen(item: TargetItem, attempt: Attempt, now: number): TargetItem {
+  const effects = withVerdict(item.effects, attempt.remedy, attempt.kind, "unknown");
+  return { ...withAttempt(item, { ...attempt, state: "unknown", verdict: "unknown", endedAt: now }), effects };
 }

@@ -1,4 +1,5 @@
 import type { IllKind, Mode, Remedy } from "@neuropilot/config";
+import type { Effects, Endings } from "./effectiveness.ts";
 import type { CallOutcome } from "./outcome.ts";
 import type { View } from "./view.ts";
 
@@ -60,8 +61,22 @@ export interface Attempt {
   readonly note?: string;
   /** What to restore if it turns out that nothing was called. */
   readonly previousCooldown?: Cooldown;
+  /** How this remedy did here before, in words for people. */
+  readonly record?: string;
   /** Which purge selector, counted from the narrowest. */
   readonly step: number;
+}
+
+/** What would have been called in `observe`, and what the service did without it. */
+export interface WouldHave {
+  readonly remedy: Remedy;
+  readonly at: number;
+  /** Absent in what earlier versions wrote. */
+  readonly site?: string;
+  readonly kind?: IllKind;
+  /** `recovered`: before a real attempt would have been judged; absent while that time is not over. */
+  readonly score?: "recovered" | "still-ill" | "worse" | "unknown";
+  readonly scoredAt?: number;
 }
 
 export interface TimelineEntry {
@@ -89,7 +104,7 @@ export interface Incident {
   readonly needsHuman?: { readonly at: number; readonly why: string };
   /** No further remedy: the ladder is at its end, or one made it worse. */
   readonly ladderEnded: boolean;
-  readonly wouldHave: readonly { readonly remedy: Remedy; readonly at: number }[];
+  readonly wouldHave: readonly WouldHave[];
   readonly lastRefusal?: {
     readonly guard: string;
     readonly text: string;
@@ -150,8 +165,16 @@ export interface TargetItem {
   /** Closed, waiting to be copied out. */
   readonly closed: readonly Incident[];
   readonly cooldowns: Readonly<Partial<Record<Remedy, Cooldown>>>;
+  /** Of what would have been called in `observe`. */
+  readonly shadowCooldowns?: Readonly<Partial<Record<Remedy, Cooldown>>>;
+  /** How attempts have ended, by remedy and kind of ill health. */
+  readonly effects?: Effects;
+  /** How incidents have ended, by kind of ill health. */
+  readonly endings?: Readonly<Partial<Record<IllKind, Endings>>>;
   readonly outbox: Readonly<Record<string, OutboxEntry>>;
   readonly audit: { readonly n: number; readonly head: string; readonly pending: readonly AuditEntry[] };
+  /** Digest of the policy that stands last in the audit log. */
+  readonly policy?: string;
   readonly nextActionAt?: number;
 }
 

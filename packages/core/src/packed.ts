@@ -51,20 +51,23 @@ export function unpackSamples(text: string): Sample[] {
     if (outcome === undefined || Number.isNaN(at + status + ttfbMs + totalMs + flags))
       throw new Error(`a packed sample cannot be read: "${packed.slice(from, to)}"`);
     const detail = Number.isNaN(index) ? undefined : details[index];
-    samples.push({
-      startedAt: at,
-      outcome,
-      status,
-      ttfbMs,
-      totalMs,
-      tainted: (flags & 1) !== 0,
-      reused: (flags & 2) !== 0,
-      ...(Number.isNaN(days) ? undefined : { certificateDays: days }),
-      ...(detail === undefined ? undefined : { detail }),
-    });
+    const tainted = (flags & 1) !== 0;
+    const reused = (flags & 2) !== 0;
+    const sample: Sample = { startedAt: at, outcome, status, ttfbMs, totalMs, tainted, reused };
+    const isPlain = Number.isNaN(days) && detail === undefined;
+    samples.push(isPlain ? sample : withExtras(sample, days, detail));
     from = to + 1;
   }
   return samples;
+}
+
+/** Apart, for most samples have neither and copying an object costs more than reading it. */
+function withExtras(sample: Sample, days: number, detail: string | undefined): Sample {
+  return {
+    ...sample,
+    ...(Number.isNaN(days) ? undefined : { certificateDays: days }),
+    ...(detail === undefined ? undefined : { detail }),
+  };
 }
 
 const FIELDS = 8;

@@ -1,6 +1,7 @@
-import type { TargetConfig } from "@neuropilot/config";
+import { createHash } from "node:crypto";
+import type { Config, TargetConfig } from "@neuropilot/config";
 import { type Budget, spent } from "./guards.ts";
-import type { TargetItem } from "./item.ts";
+import type { Incident, OutboxEntry, TargetItem } from "./item.ts";
 import { packSamples, unpackSamples } from "./packed.ts";
 import type { Input, Policy, Scene, SeenWorld } from "./scene.ts";
 import { type Heartbeat, siteKey, type WindowItem } from "./window.ts";
@@ -20,6 +21,20 @@ export interface DecisionRecord {
   /** The item before it, without what deciding never reads (timeline, archives, audit). */
   readonly item: TargetItem;
   readonly world: SeenWorld;
+  /** SHA-256 of all that came of it, as `resultDigest` takes it. Absent in what earlier versions wrote. */
+  readonly result?: string;
+  /** Which policy it was made under: the digest of a `policy` record before it. */
+  readonly policy?: string;
+  /** There was too much to look at for one entry: only the newest samples, so that a replay may differ. */
+  readonly abridged?: true;
+}
+
+/** The policy that the decisions after it are made under: all that deciding reads of the config, and this target alone. */
+export interface PolicyRecord {
+  readonly kind: "policy";
+  readonly now: number;
+  readonly digest: string;
+  readonly config: Config;
 }
 
 /** One step that a remedy took: written before a call, and after it. */
@@ -31,16 +46,60 @@ export interface StepRecord {
   readonly run?: string;
 }
 
+/** The config as far as one target's decisions depend on it. It holds no secret: those stay in the environment. */
+function configFor({ config, target }: Policy): Config {
+  return { ...config, targets: [target] };
+}
+
+/** SHA-256 of the policy, so that a change of it is seen. */
+export function policyDigest(policy: Policy): string {
+  return sha256(JSON.stringify(configFor(policy)));
+}
+
+export function writePolicy(policy: Policy, now: number): string {
+  const record: PolicyRecord = { kind: "policy", now, digest: policyDigest(policy), config: configFor(policy) };
+  return JSON.stringify(record);
+}
+
+/**
+ * SHA-256 of all that came of a decision: the item, its requests and the reasons, byte for byte, but for what a record does not
+ * hold (older timeline entries, archives, the audit log itself) and what follows from when it was looked at (`nextActionAt`).
+ */
+export function resultDigest(
+  before: TargetItem,
+  after: TargetItem,
+  requests: readonly OutboxEntry[],
+  because: readonly string[],
+): string {
+  const { audit: _, nextActionAt: __, policy: ___, ...item } = after;
+  const known = new Set(before.closed.map(({ id }) => id));
+  const closed = after.closed.filter(({ id }) => !known.has(id)).map((incident) => withNewEntries(incident, before));
+  const { incident } = after;
+  const open = incident === undefined ? {} : { incident: withNewEntries(incident, before) };
+  return sha256(JSON.stringify({ item: { ...item, closed, ...open }, requests, because }));
+}
+
+function withNewEntries(incident: Incident, { incident: before }: TargetItem): Incident {
+  const upTo = before?.id === incident.id ? before.seq : -1;
+  return { ...incident, timeline: incident.timeline.filter(({ seq }) => seq > upTo) };
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
 /** The record as text, bounded: windows of this target only, the rest of the fleet as sums. */
 export function writeDecision(
   { policy, world, now }: Scene,
   before: TargetItem,
-  rest: Pick<DecisionRecord, "input" | "because" | "state">,
+  rest: Pick<DecisionRecord, "input" | "because" | "state" | "result">,
 ): string {
   const write = (most?: number) =>
     JSON.stringify({
       kind: "decision",
       now,
+      policy: policyDigest(policy),
+      ...(most === undefined ? {} : { abridged: true }),
       ...rest,
       item: withoutHistory(before),
       world: {
@@ -61,6 +120,30 @@ export function writeDecision(
 export function readDecision(body: string): DecisionRecord {
   const value: unknown = JSON.parse(body);
   if (!isDecision(value)) throw new Error("this audit entry is not a decision's record");
+  return unpackDecision(value);
+}
+
+export type ReadRecord =
+  | { readonly ok: true; readonly record: DecisionRecord | StepRecord | PolicyRecord }
+  | { readonly ok: false; readonly problem: string };
+
+/** Reads any record back. One that this version cannot read is a problem in words, never an exception. */
+export function readRecord(body: string): ReadRecord {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (isDecision(value)) return { ok: true, record: unpackDecision(value) };
+    if (isStep(value) || isPolicy(value)) return { ok: true, record: value };
+    return { ok: false, problem: `it is of the kind "${kindOf(value)}", which this version does not know` };
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : typeof value;
+}
+
+function unpackDecision(value: Packed): DecisionRecord {
   const { world } = value;
   return { ...value, world: { ...world, windows: world.windows.map(unpackWindow) } };
 }
@@ -74,7 +157,15 @@ type PackedWindow = Omit<WindowItem, "sites"> & {
 
 /** The audit chain's hash vouches for the rest: what is found under this word is what was written. */
 function isDecision(value: unknown): value is Packed {
-  return typeof value === "object" && value !== null && "kind" in value && value.kind === "decision";
+  return kindOf(value) === "decision";
+}
+
+function isStep(value: unknown): value is StepRecord {
+  return kindOf(value) === "step";
+}
+
+function isPolicy(value: unknown): value is PolicyRecord {
+  return kindOf(value) === "policy";
 }
 
 function withoutHistory(item: TargetItem): TargetItem {

@@ -1,10 +1,11 @@
 import { endAbandoned, giveUpLostCall } from "./attempt.ts";
+import { withVerdict } from "./effectiveness.ts";
 import { gravity, isIll, isWellFor } from "./health.ts";
 import { type Attempt, attemptInFlight, type TargetItem, type Verdict, withAttempt } from "./item.ts";
 import { type Draft, type Input, isNews, needHuman, type Policy, type Scene, say } from "./scene.ts";
 import { shorten } from "./timeline.ts";
 import { seconds } from "./view.ts";
-import { counts, isBad, meaningOf, siteKey } from "./window.ts";
+import { compareSamples, counts, isBad, meaningOf, siteKey } from "./window.ts";
 
 const PROPOSAL_LIVES_MS = 30 * 60_000;
 
@@ -20,7 +21,14 @@ export function moveAttempt(draft: Draft, scene: Scene, input: Input): void {
   if (attempt === undefined) return;
   switch (attempt.state) {
     case "proposed":
-      if (now - attempt.at > PROPOSAL_LIVES_MS) deny(draft, attempt, "nobody said yes in time", now);
+      if (now - attempt.at > PROPOSAL_LIVES_MS) {
+        deny(draft, attempt, "nobody said yes in time", now);
+        needHuman(
+          draft,
+          now,
+          `${attempt.remedy} was proposed and nobody answered within ${seconds(PROPOSAL_LIVES_MS)}`,
+        );
+      }
       return;
     case "claimed":
       if (attempt.callNotAfter !== undefined && now > attempt.callNotAfter) {
@@ -91,7 +99,8 @@ function verify(draft: Draft, scene: Scene, attempt: Attempt): void {
 function conclude(draft: Draft, scene: Scene, attempt: Attempt, verdict: Verdict): void {
   const { now, health } = scene;
   const { remedy } = attempt;
-  draft.item = withAttempt(draft.item, { ...attempt, state: verdict, verdict, endedAt: now });
+  const effects = withVerdict(draft.item.effects, remedy, attempt.kind, verdict);
+  draft.item = { ...withAttempt(draft.item, { ...attempt, state: verdict, verdict, endedAt: now }), effects };
   say(draft, now, "attempt", `${remedy}: ${verdict} (${health.why})`);
   const { incident } = draft.item;
   if (incident === undefined) return;
@@ -138,7 +147,7 @@ function wasWellBeforeCall(scene: Scene, attempt: Attempt): boolean {
         : rules.recovery.observations;
   const before = samplesOf(scene)
     .filter((sample) => sample.startedAt < called)
-    .sort((a, b) => a.startedAt - b.startedAt)
+    .sort(compareSamples)
     .slice(-wanted);
   return (
     before.length === wanted &&

@@ -97,7 +97,8 @@ function concludeSlow(target: TargetConfig, samples: readonly Sample[], now: num
   const parts = Array.from({ length: SLOW_PARTS }, () => ({ slow: 0, all: 0 }));
   let slow = 0;
   for (const sample of inWindow) {
-    const part = parts[Math.min(SLOW_PARTS - 1, Math.floor(((now - sample.startedAt) / windowMs) * SLOW_PARTS))];
+    // A vantage's clock may be ahead of ours: its newest samples belong to the last part.
+    const part = parts[Math.max(0, Math.floor(((now - sample.startedAt) / windowMs) * SLOW_PARTS))];
     if (part === undefined) continue;
     part.all++;
     if (!isSlow(sample, thresholdMs)) continue;

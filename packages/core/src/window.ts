@@ -7,6 +7,8 @@ export interface SiteWindow {
   /** What the vantage itself last concluded, for people and for the probe's own next step. Deciding uses the samples. */
   readonly view: string;
   readonly since: number;
+  /** When the vantage first held it to be ill, kept until it holds it to be healthy: losing sight of it ends no illness. */
+  readonly illSince?: number;
   /** Scheduled time of the tick that last looked at it, epoch milliseconds. */
   readonly tick: number;
   /** Another vantage had a bad sample: looked at as closely until then, or there are too few samples to tell an error rate. */
@@ -25,6 +27,8 @@ export interface WindowItem {
   readonly at: number;
   /** The run has gone through its tick. */
   readonly ended: boolean;
+  /** Samples from before this stand in the history already, epoch milliseconds. */
+  readonly historyTo?: number;
   /** By `target/site`. */
   readonly sites: Readonly<Record<string, SiteWindow>>;
 }
@@ -53,19 +57,39 @@ export function seesControls({ answered, total }: Heartbeat["controls"]): boolea
 /** A time further ahead of ours than this was written before our clock was set back, or by one that is wrong. */
 export const CLOCK_AHEAD_MS = 120_000;
 
-const KEEP_MS = 10 * 60_000;
+export const KEEP_MS = 10 * 60_000;
 /** Bounds the item's size whatever the intervals: 400 KB is DynamoDB's limit for a whole shard. */
-const KEEP_SAMPLES = 160;
+export const KEEP_SAMPLES = 160;
 
 export function siteKey(targetId: string, siteId: string): string {
   return `${targetId}/${siteId}`;
 }
 
-/** Adds samples, the oldest first whatever our clock has done, and forgets what is too old or too much. */
+/** What tells two samples of one start apart, as far as a window keeps it. */
+const SEEN = ["outcome", "status", "ttfbMs", "totalMs", "tainted", "reused", "certificateDays", "detail"] as const;
+
+/** Orders samples by their start, and those of one start by all that was seen: 0 only for the same sample twice. */
+export function compareSamples(a: Sample, b: Sample): number {
+  if (a.startedAt !== b.startedAt) return a.startedAt - b.startedAt;
+  for (const field of SEEN) {
+    const [one, other] = [String(a[field]), String(b[field])];
+    if (one !== other) return one < other ? -1 : 1;
+  }
+  return 0;
+}
+
+/**
+ * Adds samples, the oldest first whatever our clock has done, each once however often it comes, and forgets what is too old or
+ * too much. The same samples make the same window, in whatever order and portions they come.
+ */
 export function appendSamples(samples: readonly Sample[], added: readonly Sample[], now: number): readonly Sample[] {
   return [...samples, ...added]
     .filter((sample) => sample.startedAt > now - KEEP_MS && sample.startedAt <= now + CLOCK_AHEAD_MS)
-    .sort((a, b) => a.startedAt - b.startedAt)
+    .sort(compareSamples)
+    .filter((sample, index, sorted) => {
+      const before = sorted[index - 1];
+      return before === undefined || compareSamples(before, sample) !== 0;
+    })
     .slice(-KEEP_SAMPLES);
 }
 

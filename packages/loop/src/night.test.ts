@@ -90,3 +90,54 @@ describe("a log", () => {
     expect(lines).toContainEqual({ event: "vantages-silent", fields: expect.objectContaining({ silent: ["east#0"] }) });
   });
 });
+
+describe("a vantage whose own network blinks while it looks closely", () => {
+  it("takes none of what fails meanwhile for the target's, however short each time is", async () => {
+    const { deps, time, tick } = install({ config: withControl });
+    await tick((url) => (url === CONTROL ? "ok" : "refused"));
+    // Six seconds out of thirty, and never at the beginning of a tick.
+    const isOut = () => (time.now - START) % 30_000 >= 14_000 && (time.now - START) % 30_000 < 20_000;
+    const outcomes: string[] = [];
+    for (let minute = 1; minute < 6; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick((url) => {
+        const outcome = isOut() ? "refused" : "ok";
+        if (url !== CONTROL) outcomes.push(outcome);
+        return outcome;
+      });
+    }
+    expect(outcomes.filter((outcome) => outcome === "refused").length).toBeGreaterThan(5);
+    expect((await deps.state.readTarget("api", time.now)).incident?.kind).not.toBe("failing");
+    expect((await deps.state.readTarget("api", time.now)).tokens).toBe(0);
+  });
+});
+
+describe("a vantage that loses sight of a target that is ill", () => {
+  it("still holds it to be ill since it first was, and not since it sees it again", async () => {
+    const { deps, time, tick } = install();
+    const beat = async () => (await deps.state.readHeartbeats())[0]?.illSince?.[0] ?? 0;
+    for (let minute = 0; minute < 4; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick("refused");
+    }
+    const first = await beat();
+    expect(first).toBeLessThan(START + 3 * MINUTE);
+    // No tick for a quarter of an hour, then the outage is still on.
+    for (let minute = 19; minute < 22; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick("refused");
+    }
+    expect(await beat()).toBe(first);
+  });
+
+  it("begins anew once it was healthy in between", async () => {
+    const { deps, time, tick } = install();
+    const states = ["refused", "refused", "refused", "ok", "ok", "ok", "ok", "refused", "refused", "refused"] as const;
+    for (const [minute, outcome] of states.entries()) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick(outcome);
+    }
+    const since = (await deps.state.readHeartbeats())[0]?.illSince?.[0] ?? 0;
+    expect(since).toBeGreaterThan(START + 7 * MINUTE);
+  });
+});

@@ -167,14 +167,15 @@ function whatIsDone(incident: Incident, now: number): string {
 
 function whatIsUnderWay(attempt: Attempt, now: number): string {
   const { doing, noun } = REMEDY[attempt.remedy];
+  const known = attempt.record === undefined ? "" : ` (${shown(attempt.record, MAX_LINE)})`;
   switch (attempt.state) {
     case "proposed":
-      return `${noun} waits for a person's yes`;
+      return `${noun} waits for a person's yes${known}`;
     case "claimed":
     case "calling":
-      return `${doing} now`;
+      return `${doing} now${known}`;
     case "following":
-      return `${doing}, accepted at ${time(whenOf(attempt))}`;
+      return `${doing}, accepted at ${time(whenOf(attempt))}${known}`;
     default: {
       const unsure = attempt.outcome?.kind === "unknown";
       const done = unsure ? `whether ${noun} took place is not known` : `${noun} is done`;

@@ -3,6 +3,8 @@ import {
   appendSamples,
   CLOCK_AHEAD_MS,
   conclude,
+  type HistoryDue,
+  historyDue,
   isBad,
   isIll,
   isSlow,
@@ -71,6 +73,7 @@ class TickRun {
   readonly #slots: Slots;
   #sites: Watched[] = [];
   #carried: Readonly<Record<string, SiteWindow>> = {};
+  #historyTo: number | undefined;
   /** The window's tick: writes are on condition of an older one. */
   #fence = 0;
   /** Vantages that look at this shard now, this one among them. */
@@ -95,16 +98,29 @@ class TickRun {
   }
 
   async go(): Promise<TickReport> {
-    const { clock } = this.#deps;
+    const { clock, config } = this.#deps;
     const { tick, only } = this.#request;
-    const before = await this.#readWindow();
+    const found = await this.#deps.state.readWindow(this.#request.vantage, this.#request.shard);
+    // One that was written before our clock was set back is none: no tick could follow it for long.
+    const before = found !== undefined && found.at > clock() + CLOCK_AHEAD_MS ? undefined : found;
     if (only !== undefined && before !== undefined && this.#stillRunning(before)) return this.#report("not-needed");
     // A look at one site must not stand in the way of the whole shard's next tick, whichever comes first.
     this.#fence = only === undefined ? tick : (before?.tick ?? 0) + 1;
     if (before !== undefined && before.tick >= this.#fence) return this.#report("superseded");
     this.#sites = this.#watch(before, only === undefined ? await this.#suspectedElsewhere() : new Set());
     this.#carried = before?.sites ?? {};
+    this.#historyTo = before?.historyTo;
     if (this.#sites.length === 0) return this.#report("not-needed");
+    const history = found === undefined || config.history.keepMs === 0 ? undefined : this.#keepHistory(found);
+    try {
+      return await this.#look();
+    } finally {
+      await history;
+    }
+  }
+
+  async #look(): Promise<TickReport> {
+    const { clock } = this.#deps;
     // One site's trouble with the table must neither stop the others nor leave them running on their own.
     const bug = await this.#settle([this.#checkControls(), ...this.#sites.map((site) => this.#watchSite(site))]);
     await this.#flush(true);
@@ -117,10 +133,31 @@ class TickRun {
     return this.#report("done");
   }
 
-  /** The window before this tick. One that was written before our clock was set back is none: no tick could follow it for long. */
-  async #readWindow(): Promise<WindowItem | undefined> {
-    const before = await this.#deps.state.readWindow(this.#request.vantage, this.#request.shard);
-    return before !== undefined && before.at > this.#deps.clock() + CLOCK_AHEAD_MS ? undefined : before;
+  /**
+   * Keeps for reports what is due of the window before, beside this tick's own work: it neither fails nor delays that. If it has
+   * not ended before the window is written, the next tick asks for the same again, which then changes nothing.
+   */
+  #keepHistory(before: WindowItem): Promise<void> | undefined {
+    const due = historyDue(before, this.#deps.clock());
+    if (due.blocks.length > 0) return this.#writeHistory(before, due);
+    this.#historyTo = due.historyTo;
+    return undefined;
+  }
+
+  async #writeHistory(before: WindowItem, { blocks, historyTo }: HistoryDue): Promise<void> {
+    const { config, state, log } = this.#deps;
+    const { keepMs } = config.history;
+    try {
+      for (const block of blocks) await state.writeHistory(block, keepMs);
+      this.#historyTo = historyTo;
+    } catch (error) {
+      log("warn", "history-not-written", {
+        vantage: before.vantage,
+        shard: before.shard,
+        reason: error instanceof Error ? error.message : String(error),
+        next: "the next tick tries again, as long as the window holds the samples (ten minutes)",
+      });
+    }
   }
 
   /** Waits for all; answers the first error that is not the table's, which is a bug and must not pass in silence. */
@@ -196,6 +233,7 @@ class TickRun {
         await this.#take(site, session);
         taken++;
         if (this.#superseded) return;
+        if (this.#fails(site) && this.#controls.isDue(rules.down.reprobeMs)) await this.#doubtOurselves();
         const last = site.window.samples.at(-1);
         if (last === undefined) return;
         const unseen = last.tainted && last.outcome !== "ok" && this.#controls.isBlind();
@@ -259,7 +297,9 @@ class TickRun {
       clock(),
     );
     if (view === site.window.view) return false;
-    site.window = { ...site.window, view, since: clock() };
+    const { illSince: held, ...window } = site.window;
+    const illSince = view === "healthy" ? undefined : (held ?? (isIll(view) ? clock() : undefined));
+    site.window = { ...window, view, since: clock(), ...(illSince === undefined ? {} : { illSince }) };
     return true;
   }
 
@@ -267,6 +307,19 @@ class TickRun {
     await this.#controls.check();
     if (this.#controls.isBlind()) this.#disown();
     await this.#beat();
+  }
+
+  #fails(site: Watched): boolean {
+    const last = site.window.samples.at(-1);
+    return last !== undefined && isBad(last);
+  }
+
+  /** What fails may be our own network, whose trouble is often short: the controls are asked again whenever something fails. */
+  async #doubtOurselves(): Promise<void> {
+    const wasBlind = this.#controls.isBlind();
+    await this.#controls.check();
+    if (this.#controls.isBlind()) this.#disown();
+    if (this.#controls.isBlind() !== wasBlind) await this.#beat();
   }
 
   /** What failed while our own network may have been out says nothing about the targets, also once we see again. */
@@ -292,8 +345,9 @@ class TickRun {
         const window = held[key];
         if (window === undefined) continue;
         if (isSuspicious(window.samples, target, now)) suspects.push(key);
-        if (isIll(asView(window.view)))
-          since.set(target.id, Math.min(window.since, since.get(target.id) ?? window.since));
+        if (!isIll(asView(window.view))) continue;
+        const turned = window.illSince ?? window.since;
+        since.set(target.id, Math.min(turned, since.get(target.id) ?? turned));
       }
     const illSince = [...since.values()];
     const ill = illSince.filter((at) => at > now - config.fleetGuard.withinMs).length;
@@ -339,6 +393,7 @@ class TickRun {
       run: this.#id,
       at: clock(),
       ended,
+      ...(this.#historyTo === undefined ? {} : { historyTo: this.#historyTo }),
       sites: { ...carried, ...own },
     };
     if ((await state.writeWindow(window)) === "refused") this.#superseded = true;

@@ -1,12 +1,14 @@
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
+  DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
   QueryCommand,
+  type QueryCommandInput,
 } from "@aws-sdk/client-dynamodb";
-import { type Condition, type Key, type Row, type Table, TableUnavailable } from "./table.ts";
+import { type Condition, type Key, type KeyRange, type Row, type Table, TableUnavailable } from "./table.ts";
 
 /** The index that reconcile reads: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-indexes-general-sparse-indexes.html */
 export const DUE_INDEX = "due";
@@ -53,6 +55,16 @@ export function createDynamoTable(client: DynamoDBClient, tableName: string): Ta
       } while (from !== undefined);
       return rows;
     },
+    async queryRange(pk, range) {
+      // DynamoDB refuses a range that ends before it begins; there is nothing in it.
+      if (Buffer.compare(Buffer.from(range.from), Buffer.from(range.to)) > 0) return { rows: [] };
+      const answer = await reach(() => client.send(new QueryCommand(rangeInput(tableName, pk, range))));
+      const next = answer.LastEvaluatedKey === undefined ? undefined : text(answer.LastEvaluatedKey, "sk");
+      return { rows: (answer.Items ?? []).map(rowOf), ...(next === undefined ? {} : { next }) };
+    },
+    async remove(key) {
+      await reach(() => client.send(new DeleteItemCommand({ TableName: tableName, Key: keyOf(key) })));
+    },
     async due(now, limit) {
       const answer = await reach(() =>
         client.send(
@@ -67,6 +79,18 @@ export function createDynamoTable(client: DynamoDBClient, tableName: string): Ta
       );
       return (answer.Items ?? []).map((item) => ({ pk: text(item, "pk"), sk: text(item, "sk") }));
     },
+  };
+}
+
+/** One page: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html */
+function rangeInput(tableName: string, pk: string, { from, to, limit, after }: KeyRange): QueryCommandInput {
+  return {
+    TableName: tableName,
+    ConsistentRead: true,
+    KeyConditionExpression: "pk = :pk AND sk BETWEEN :from AND :to",
+    ExpressionAttributeValues: { ":pk": { S: pk }, ":from": { S: from }, ":to": { S: to } },
+    Limit: limit,
+    ...(after === undefined ? {} : { ExclusiveStartKey: keyOf({ pk, sk: after }) }),
   };
 }
 

@@ -1,5 +1,6 @@
 export * from "./definition.ts";
 export * from "./dynamo.ts";
+export * from "./history.ts";
 export * from "./memory.ts";
 export * from "./samples.ts";
 export * from "./state.ts";

@@ -1,5 +1,7 @@
-import type { AuditEntry, Budget, Control, Heartbeat, Incident, TargetItem, WindowItem } from "@neuropilot/core";
+import type { Budget, Control, Heartbeat, Incident, TargetItem, WindowItem } from "@neuropilot/core";
 import { CLOCK_AHEAD_MS, newTargetItem } from "@neuropilot/core";
+import { type AuditLog, createAuditLog } from "./audit-log.ts";
+import { createHistory, type History } from "./history.ts";
 import { packSamples, unpackSamples } from "./samples.ts";
 import type { Key, Row, Table, Written } from "./table.ts";
 
@@ -27,7 +29,7 @@ const MAX_CONFLICTS = 20;
 const MAX_WINDOW_BYTES = 300_000;
 
 /** The state of everything, in the table's words. All reads are consistent. */
-export interface State {
+export interface State extends History, AuditLog {
   readTarget(target: string, now: number): Promise<TargetItem>;
   /**
    * The one rule for the target item: read, reduce, write on condition of the version read; a refused write is read again.
@@ -56,8 +58,6 @@ export interface State {
   readArchivedIncident(id: string): Promise<Incident | undefined>;
   /** Ids of archived incidents of a target, the newest last. */
   archivedIncidents(target: string): Promise<Incident[]>;
-  archiveAudit(target: string, entry: AuditEntry): Promise<void>;
-  readAudit(target: string): Promise<AuditEntry[]>;
   readDelivery(incident: string, channel: string): Promise<Delivery | undefined>;
   writeDelivery(delivery: Delivery): Promise<Written>;
   due(now: number, limit: number): Promise<readonly Key[]>;
@@ -97,6 +97,8 @@ export function createState(table: Table): State {
   }
 
   return {
+    ...createHistory(table),
+    ...createAuditLog(table),
     readTarget,
     async updateTarget(target, now, reduce) {
       for (let round = 0; round < MAX_CONFLICTS; round++) {
@@ -190,15 +192,6 @@ export function createState(table: Table): State {
     async archivedIncidents(target) {
       return (await table.query(`INCIDENTS#${target}`)).map((row) => parseBody<Incident>(row));
     },
-    async archiveAudit(target, entry) {
-      await table.put(
-        { pk: `AUDIT#${target}`, sk: String(entry.n).padStart(10, "0"), version: 1, body: JSON.stringify(entry) },
-        { kind: "absent" },
-      );
-    },
-    async readAudit(target) {
-      return (await table.query(`AUDIT#${target}`)).map((row) => parseBody<AuditEntry>(row));
-    },
     readDelivery: (incident, channel) => read(deliveryKey(incident, channel), deliveryOf),
     async writeDelivery(delivery) {
       const row: Row = {
@@ -268,9 +261,12 @@ function fenceOf(row: Row, now: number): Pick<WindowItem, "tick" | "run" | "step
 
 function heartbeatOf(row: Row): Heartbeat | undefined {
   const beat = orAbsent(() => parseBody<Partial<Heartbeat>>(row));
-  return beat?.vantage === undefined || beat.at === undefined || beat.controls === undefined
-    ? undefined
-    : parseBody<Heartbeat>(row);
+  return beat !== undefined && isHeartbeat(beat) ? beat : undefined;
+}
+
+/** What every version has written; the rest may be absent. */
+function isHeartbeat(beat: Partial<Heartbeat>): beat is Heartbeat {
+  return beat.vantage !== undefined && beat.at !== undefined && beat.controls !== undefined;
 }
 
 function targetOf(row: Row): TargetItem {

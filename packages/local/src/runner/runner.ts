@@ -13,6 +13,7 @@ import { awsClient, awsEnvironment, awsIdentity } from "./aws.ts";
 import { startFunctionHost } from "./function-host.ts";
 import { type InstanceInfo, TABLE_NAME } from "./instance-info.ts";
 import { openLogFile } from "./log-file.ts";
+import { type Place, pruning } from "./pruning.ts";
 
 const BUS_NAME = "neuropilot";
 const CLOSE_GRACE_MS = 1_500;
@@ -98,7 +99,10 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     // The bus's address is known only now; the functions read it with their first event.
     environment.AWS_ENDPOINT_URL_EVENTBRIDGE = bus.endpoint;
 
-    const entries = schedulesOf(config, (spec, event) => host.invoke(spec, event));
+    const entries = [
+      ...schedulesOf(config, (spec, event) => host.invoke(spec, event)),
+      pruning(state, config.history.keepMs, placesOfProbes(config)),
+    ];
     const scheduler = startScheduler({ entries, log: note, stopTimeoutMs: CLOSE_GRACE_MS });
     // At once: a bus that closes counts no delivery as failed, so what the functions' end cuts off is delivered by the next start.
     undo.push(async () => {
@@ -193,8 +197,11 @@ export function channelsOf(environment: RunnerOptions["environment"]): string[] 
 type Invoke = (spec: FunctionSpec, event: unknown) => Promise<unknown>;
 
 /** Vantage and shard of each probe; other functions run once. */
-function placesOf(config: Config, spec: FunctionSpec): readonly ({ vantage: string; shard: string } | undefined)[] {
-  if (!spec.perVantage) return [undefined];
+function placesOf(config: Config, spec: FunctionSpec): readonly (Place | undefined)[] {
+  return spec.perVantage ? placesOfProbes(config) : [undefined];
+}
+
+function placesOfProbes(config: Config): readonly Place[] {
   return config.vantages.flatMap((vantage) => shardsOf(config).map((shard) => ({ vantage, shard })));
 }
 

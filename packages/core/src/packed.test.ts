@@ -1,7 +1,7 @@
-import { OUTCOMES, type Sample } from "@neuropilot/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { packSamples, unpackSamples } from "./samples.ts";
+import { packSamples, unpackSamples } from "./packed.ts";
+import { OUTCOMES, type Sample } from "./sample.ts";
 
 const whole = (max: number) => fc.integer({ min: 0, max });
 
@@ -49,3 +49,25 @@ test.each([
 ])("%s is refused, not read as something else", (_name, text) => {
   expect(() => unpackSamples(text)).toThrow(/packed sample/);
 });
+
+test("a flood of different details keeps the item small: the first eleven, and the twelfth for all that follow", () => {
+  const samples = Array.from({ length: 30 }, (_, n) => ({
+    ...GOOD,
+    startedAt: 1_000 + n,
+    detail: `${n} `.padEnd(300, "x"),
+  }));
+  const read = unpackSamples(packSamples(samples)).map(({ detail }) => detail);
+  expect(new Set(read).size).toBe(12);
+  expect(read.slice(0, 12)).toEqual(samples.slice(0, 12).map(({ detail }) => detail.slice(0, 200)));
+  expect(new Set(read.slice(11))).toEqual(new Set([read[11]]));
+});
+
+const GOOD: Sample = {
+  startedAt: 1_000,
+  outcome: "ok",
+  status: 200,
+  ttfbMs: 40,
+  totalMs: 50,
+  tainted: false,
+  reused: false,
+};
