@@ -11,7 +11,7 @@ const ours = new Map(workspaces.map((each) => [each.name, each]));
 const LAYERS = [
   ["@neuropilot/events", "@neuropilot/config"],
   ["@neuropilot/core"],
-  ["@neuropilot/store", "@neuropilot/probe", "@neuropilot/providers"],
+  ["@neuropilot/store", "@neuropilot/probe", "@neuropilot/providers", "@neuropilot/backtest"],
   ["@neuropilot/loop"],
   ["@neuropilot/functions"],
   ["@neuropilot/local"],

@@ -39,9 +39,12 @@ export interface Package {
 /** The root's package.json and those of the workspaces. */
 export function projectPackages(): Package[] {
   return projectFiles()
-    .filter((path) => path === "package.json" || path.endsWith("/package.json"))
+    .filter((path) => path === "package.json" || WORKSPACE.test(path))
     .map(readPackage);
 }
+
+/** What the root's `workspaces` name. A tool with a lockfile of its own, such as test/mutation, is none of them. */
+const WORKSPACE = /^(packages\/[^/]+|functions|test)\/package\.json$/;
 
 function readPackage(path: string): Package {
   const json: unknown = JSON.parse(read(path));

@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { startTableServer } from "@neuropilot/local";
+import { createDynamoTable } from "@neuropilot/store";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isAlive, type Program, ROOT, run, start, temporaryFolder } from "./processes.ts";
+import { isAlive, MAIN, type Program, ROOT, run, start, temporaryFolder } from "./processes.ts";
 
 /** `npm start` as a newcomer types it. Times are loose here: the machine may be busy with other tests. */
 
@@ -22,6 +26,26 @@ afterAll(async () => {
   demo.signal("SIGKILL");
   folder.remove();
 });
+
+/** Changes a row of the stopped instance's table, past everything that guards it. */
+async function changeRow(pk: string, sk: string, change: (body: string) => string): Promise<void> {
+  const server = await startTableServer({ folder: join(data, "table") });
+  const client = new DynamoDBClient({
+    endpoint: server.endpoint,
+    region: "local",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  });
+  try {
+    const { info } = JSON.parse(readFileSync(join(data, "instance.json"), "utf8"));
+    const table = createDynamoTable(client, info.tableName);
+    const row = await table.get({ pk, sk });
+    if (row === undefined) throw new Error(`there is no row ${pk} ${sk}`);
+    await table.put({ ...row, body: change(row.body) }, { kind: "version-is", version: row.version });
+  } finally {
+    client.destroy();
+    await server.close();
+  }
+}
 
 describe("npm start without a config", () => {
   it("breaks a real service, diagnoses it, restarts it once, verifies and reports it, within 90 s of its first output", () => {
@@ -65,6 +89,20 @@ describe("npm start without a config", () => {
     ]);
   });
 
+  it("explains the incident: every decision is made again, byte for byte, and the audit log is whole", async () => {
+    const explained = await run(process.execPath, [MAIN, "explain", "inc_inventory_1", "--data", data]);
+    expect(explained.stdout).toMatch(/failures in a row over/);
+    expect(explained.stdout).toMatch(/att_inventory_1 is calling/);
+    expect(explained.stdout).toMatch(/healed on samples that began after \d\d:\d\d:\d\d.*: \d+ healthy observations/s);
+    expect(explained.stdout).toMatch(/\d+ decisions made again: all the same, byte for byte/);
+    expect(explained.code).toBe(0);
+    const report = await run(process.execPath, [MAIN, "explain", "inc_inventory_1", "--data", data, "--json"]);
+    expect(JSON.parse(report.stdout)).toMatchObject({ differs: [], unreadable: [], auditLog: { whole: true } });
+    const near = await run(process.execPath, [MAIN, "explain", "inc_inventory_l", "--data", data]);
+    expect(near.code).toBe(2);
+    expect(near.stderr).toMatch(/did you mean inc_inventory_1\?/);
+  });
+
   it("refuses a second instance on the same data and says whose it is", async () => {
     const second = await run(process.execPath, [join(ROOT, "packages/cli/src/main.ts"), "up", "--data", data]);
     expect(second.code).toBe(3);
@@ -86,5 +124,24 @@ describe("npm start without a config", () => {
       "--json",
     ]);
     expect(JSON.parse(status.stdout)).toMatchObject({ running: false });
+  });
+
+  it("names the entry of the audit log that a foreign hand has changed in the table", async () => {
+    const verify = (...more: string[]) =>
+      run(process.execPath, [MAIN, "audit", "verify", "inventory", "--data", data, "--json", ...more]);
+    const before = await verify();
+    expect(before.code).toBe(0);
+    const [{ anchor }] = JSON.parse(before.stdout);
+    expect((await verify("--expect", anchor)).code).toBe(0);
+    await changeRow("AUDIT#inventory", "0000000003", (body) => body.replace("calling", "resting"));
+    const after = await verify();
+    expect(after.code).toBe(1);
+    expect(JSON.parse(after.stdout)).toMatchObject([{ whole: false, damage: [{ entry: 3, kind: "changed" }] }]);
+    const wrong = await verify("--expect", "3");
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/--expect got "3"/);
+    const explained = await run(process.execPath, [MAIN, "explain", "inc_inventory_1", "--data", data]);
+    expect(explained.code).toBe(1);
+    expect(explained.stdout).toMatch(/audit log is broken/);
   });
 });

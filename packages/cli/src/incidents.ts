@@ -29,19 +29,25 @@ export interface IncidentReport {
     readonly because: string;
     readonly note: string | null;
   }[];
-  readonly wouldHave: readonly { readonly remedy: string; readonly at: string }[];
+  /** `score`: what the service did without it; null while that is not known yet. */
+  readonly wouldHave: readonly {
+    readonly remedy: string;
+    readonly at: string;
+    readonly score: string | null;
+    readonly scoredAt: string | null;
+  }[];
   /** By channel: whether people have been told of the present state, and what stands in the way. */
   readonly told: readonly ToldReport[];
   readonly timeline: readonly { readonly at: string; readonly kind: string; readonly text: string }[];
 }
 
-interface ToldReport {
+export interface ToldReport {
   readonly channel: string;
   readonly upToDate: boolean;
   readonly problem: string | null;
 }
 
-interface Found {
+export interface FoundIncident {
   readonly incident: Incident;
   readonly told: readonly ToldReport[];
 }
@@ -82,7 +88,7 @@ export async function incidents(
 }
 
 /** Open, just closed and archived ones of every target, the newest first. */
-async function readIncidents(instance: OpenInstance, data: string): Promise<Found[]> {
+export async function readIncidents(instance: OpenInstance, data: string): Promise<FoundIncident[]> {
   const { state } = instance;
   const byId = new Map<string, Incident>();
   for (const target of configOf(instance, data).targets) {
@@ -94,7 +100,7 @@ async function readIncidents(instance: OpenInstance, data: string): Promise<Foun
   return Promise.all(newestFirst.map(async (incident) => ({ incident, told: await readTold(state, incident) })));
 }
 
-async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {
+export async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {
   const deliveries = await Promise.all(CHANNELS.map((channel) => state.readDelivery(incident.id, channel)));
   return deliveries.flatMap((delivery) => {
     if (delivery === undefined) return [];
@@ -107,7 +113,7 @@ function iso(at: number | undefined): string | null {
   return at === undefined ? null : new Date(at).toISOString();
 }
 
-function reportOf({ incident, told }: Found): IncidentReport {
+function reportOf({ incident, told }: FoundIncident): IncidentReport {
   return {
     id: incident.id,
     target: incident.target,
@@ -131,13 +137,18 @@ function reportOf({ incident, told }: Found): IncidentReport {
       because: attempt.because,
       note: attempt.note ?? null,
     })),
-    wouldHave: incident.wouldHave.map(({ remedy, at }) => ({ remedy, at: new Date(at).toISOString() })),
+    wouldHave: incident.wouldHave.map(({ remedy, at, score, scoredAt }) => ({
+      remedy,
+      at: new Date(at).toISOString(),
+      score: score ?? null,
+      scoredAt: iso(scoredAt),
+    })),
     told,
     timeline: incident.timeline.map(({ at, kind, text }) => ({ at: new Date(at).toISOString(), kind, text })),
   };
 }
 
-function outcomeOf(terminal: Terminal, incident: Incident): string {
+export function outcomeOf(terminal: Terminal, incident: Incident): string {
   if (incident.endedAt === undefined)
     return incident.needsHuman === undefined
       ? terminal.paint("warn", "open")
@@ -192,7 +203,7 @@ export function styleOfEntry(kind: Incident["timeline"][number]["kind"]): Style 
   return MARKS[kind];
 }
 
-function renderOne(terminal: Terminal, { incident, told }: Found): string {
+function renderOne(terminal: Terminal, { incident, told }: FoundIncident): string {
   const now = terminal.now();
   const facts = table([
     ["target", `${incident.target} (${incident.site})`],

@@ -127,6 +127,52 @@ program
   });
 
 program
+  .command("explain")
+  .description("why it did what it did in an incident: every decision made again from what it was made from")
+  .argument("<incident>", "an incident's id")
+  .addOption(data())
+  .addOption(json())
+  .addHelpText(
+    "after",
+    "\nExits 0 if every decision comes out the same, byte for byte, 1 if not.\n\nExample:\n  $ neuropilot explain inc_api_3",
+  )
+  .action(async (id: string, options) => {
+    const { explain } = await import("./explain.ts");
+    ending(await explain(terminal, { ...options, id }));
+  });
+
+program
+  .command("audit")
+  .description("the audit log: what was decided and done, each entry chained to the one before")
+  .command("verify")
+  .description("find entries that were changed, removed, replaced or put in another order")
+  .argument("[target]", "one target; else all of them")
+  .addOption(new Option("--expect <entry:hash>", "an entry that was noted elsewhere must still stand there"))
+  .addOption(data())
+  .addOption(json())
+  .addHelpText(
+    "after",
+    "\nExits 0 if the logs are whole, 1 if not.\n\nExamples:\n  $ neuropilot audit verify\n  $ neuropilot audit verify api --expect 12:9f86d081…",
+  )
+  .action(async (target: string | undefined, options) => {
+    const { verifyAudit } = await import("./audit.ts");
+    ending(await verifyAudit(terminal, { ...options, target }));
+  });
+
+program
+  .command("report")
+  .description("what happened, how well each remedy has done, and what observe would have done")
+  .addOption(new Option("--since <duration>", "the last 7d, 12h …").default("30d"))
+  .addOption(new Option("--target <id>", "one target only"))
+  .addOption(data())
+  .addOption(json())
+  .addHelpText("after", "\nExamples:\n  $ neuropilot report\n  $ neuropilot report --since 7d --target api --json")
+  .action(async (options) => {
+    const { report } = await import("./report.ts");
+    ending(await report(terminal, options));
+  });
+
+program
   .command("pause")
   .description("stop healing within seconds, without a restart; watching and telling go on")
   .argument("[target]", "one target; else all of them")
@@ -193,6 +239,57 @@ program
     const command: [string, string] = [process.execPath, process.argv[1] ?? join(import.meta.dirname, "main.ts")];
     ending(await drill(terminal, { ...options, scenario, command }));
   });
+
+program
+  .command("backtest")
+  .description("replay recorded history through another policy beside the present one, or search for better thresholds")
+  .addOption(new Option("--config <file>", `the policy to try; else ${DEFAULT_CONFIG} in this folder`))
+  .addOption(new Option("--against <file>", "the present policy; else what the instance ran with"))
+  .addOption(
+    new Option("--from <file>", "history as JSON lines, plain or gzip, - for standard input; else the instance's"),
+  )
+  .addOption(new Option("--since <duration>", "only the last 14d, 12h …; else all there is"))
+  .addOption(new Option("--target <id>", "one target only"))
+  .addOption(data())
+  .addOption(
+    new Option("--tune", "search thresholds and windows: false actions against delay and misses").default(false),
+  )
+  .addOption(new Option("--svg <file>", "with --tune: draw it there"))
+  .addOption(new Option("--seed <number>", "with --tune: which policies are tried").argParser(seed).default(1))
+  .addOption(
+    new Option("--alone-within <duration>", "well again so soon after an action, it recovered alone").default("5m"),
+  )
+  .addOption(
+    new Option("--outage <duration>", "most looks fail from most vantages for so long: an outage").default("3m"),
+  )
+  .addOption(new Option("--restart-takes <duration>", "how long the platform is taken to restart").default("60s"))
+  .addOption(json())
+  .addHelpText(
+    "after",
+    "\nChanges nothing. Exits 0 when it has replayed, 1 for a config with errors.\n\nExamples:\n  $ neuropilot backtest --config new.ts --since 14d\n  $ neuropilot history --since 30d | neuropilot backtest --from - --config new.ts --against old.ts\n  $ neuropilot backtest --tune --target api --svg front.svg",
+  )
+  .action(async (options) => {
+    const { backtest } = await import("./backtest.ts");
+    ending(await backtest(terminal, { ...options, environment: process.env }));
+  });
+
+program
+  .command("history")
+  .description("write what was recorded, as JSON lines: every sample, and every call that was really made")
+  .addOption(new Option("--since <duration>", "only the last 14d, 12h …; else all there is"))
+  .addOption(new Option("--target <id>", "one target only"))
+  .addOption(data())
+  .addHelpText("after", "\nExample:\n  $ neuropilot history --since 14d --target api | gzip > api.jsonl.gz")
+  .action(async (options) => {
+    const { history } = await import("./history.ts");
+    ending(await history(terminal, { ...options, output: process.stdout }));
+  });
+
+function seed(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= 2 ** 31) return value;
+  throw new InvalidArgumentError("Say a whole number from 0.");
+}
 
 function jobs(text: string): number {
   const value = Number(text);

@@ -5,7 +5,7 @@ import type { Listener, Runner } from "@neuropilot/local";
 import { findIncident } from "@neuropilot/loop";
 import { styleOfEntry } from "./incidents.ts";
 import { styleOf } from "./status.ts";
-import { clockTime, type Style, type Terminal } from "./terminal.ts";
+import { clockTime, type Style, type Terminal, wrap } from "./terminal.ts";
 
 /** Tells what happens, a line each, as it happens; or one JSON object a line. */
 export interface Story {
@@ -191,17 +191,4 @@ function summaryOf(incident: Incident): string {
     ...(steps.length > 0 ? steps : ["nothing was called"]),
     `over after ${after(incident.endedAt)}`,
   ].join("; ");
-}
-
-/** Breaks between words, so that a long reason stays readable beside its time. */
-function wrap(text: string, room: number): string[] {
-  const lines: string[] = [];
-  let current = "";
-  for (const word of text.split(" ")) {
-    if (current !== "" && current.length + 1 + word.length > room) {
-      lines.push(current);
-      current = word;
-    } else current = current === "" ? word : `${current} ${word}`;
-  }
-  return [...lines, current];
 }

@@ -108,3 +108,16 @@ export function when(at: number, now: number): string {
 export function clockTime(at: number): string {
   return new Date(at).toISOString().slice(11, 19);
 }
+
+/** Breaks between words, so that a long reason stays readable beside its time. */
+export function wrap(text: string, room: number): string[] {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of text.split(" ")) {
+    if (current !== "" && current.length + 1 + word.length > room) {
+      lines.push(current);
+      current = word;
+    } else current = current === "" ? word : `${current} ${word}`;
+  }
+  return [...lines, current];
+}

@@ -1,0 +1,12 @@
+export * from "./blocks.ts";
+export * from "./density.ts";
+export * from "./entry.ts";
+export * from "./jsonl.ts";
+export { DISORDER_MS } from "./order.ts";
+export * from "./plot.ts";
+export type { Aftermath } from "./recovery.ts";
+export * from "./replay.ts";
+export * from "./replayed.ts";
+export * from "./summary.ts";
+export { TROUBLES, type Trouble, type TroubleKind } from "./truth.ts";
+export * from "./tune.ts";
