@@ -42,12 +42,22 @@ export class Chance {
 interface Timer {
   readonly at: number;
   readonly order: number;
+  /** Of the world around the installation: it goes on while that sleeps. */
+  readonly outside: boolean;
   readonly run: () => void;
+}
+
+/** A stretch of time, epoch milliseconds. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** A clock that jumps from one thing to do to the next. What is due at one moment runs in the order in which it was asked for. */
 export class Engine {
   now: number;
+  /** While the installation sleeps its timers wait; they all go off when it wakes. */
+  asleep: Span | undefined;
   readonly #heap: Timer[] = [];
   #order = 0;
 
@@ -55,14 +65,17 @@ export class Engine {
     this.now = start;
   }
 
-  at(time: number, run: () => void): void {
-    const timer = { at: Math.max(time, this.now), order: this.#order++, run };
-    this.#heap.push(timer);
-    this.#up(this.#heap.length - 1);
+  at(time: number, run: () => void, outside = false): void {
+    this.#push({ at: Math.max(time, this.now), order: this.#order++, outside, run });
   }
 
-  after(ms: number, run: () => void): void {
-    this.at(this.now + ms, run);
+  after(ms: number, run: () => void, outside = false): void {
+    this.at(this.now + ms, run, outside);
+  }
+
+  #push(timer: Timer): void {
+    this.#heap.push(timer);
+    this.#up(this.#heap.length - 1);
   }
 
   sleep(ms: number): Promise<void> {
@@ -76,11 +89,24 @@ export class Engine {
       const next = this.#heap[0];
       if (next === undefined || next.at > end) break;
       this.#pop();
+      if (!next.outside && this.#sleepsAt(next.at)) {
+        this.#push({ ...next, at: this.asleep?.to ?? next.at });
+        continue;
+      }
       this.now = next.at;
       next.run();
       await settled();
     }
     this.now = end;
+  }
+
+  /** Whether the installation slept, or began to, since a moment. */
+  sleptSince(time: number): boolean {
+    return this.asleep !== undefined && this.asleep.from >= time && this.asleep.to <= this.now;
+  }
+
+  #sleepsAt(time: number): boolean {
+    return this.asleep !== undefined && this.asleep.from <= time && time < this.asleep.to;
   }
 
   #pop(): void {
@@ -123,18 +149,25 @@ function before(a: Timer, b: Timer): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Every pending microtask has run when the event loop reaches its next turn. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * Every pending microtask has run when the queue of ticks gets its turn, and that is far cheaper than a turn of the event
+ * loop: https://nodejs.org/api/process.html#processnexttickcallback-args. Nothing that is simulated waits for anything else.
+ */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
-export interface Hazards {
-  /** Abandon the invocation at this await, counted from 0; never, if undefined. */
-  readonly crashAt?: number;
-  /** The effect of the await at which it crashes still happens. */
-  readonly crashAfterEffect: boolean;
-  /** Stand still at this await for so long, as a frozen function or a sleeping laptop does. */
-  readonly freeze?: { readonly at: number; readonly ms: number };
+/** What is going to happen to one run; awaits are counted from 0. */
+export interface Fate {
+  /** Abandon the run at this await, before or after its effect, unless `happens` says that it must not. */
+  readonly crash?: { readonly at: number; readonly afterEffect: boolean; readonly happens: () => boolean };
+  /** Stand still for so long, as a frozen function does: before this await's effect, or with its answer in hand. */
+  readonly freeze?: {
+    readonly at: number;
+    readonly ms: number;
+    readonly afterEffect: boolean;
+    readonly happens: () => boolean;
+  };
   /** Killed when it has run for so long. */
   readonly timeoutMs: number;
 }
@@ -144,36 +177,57 @@ const NEVER: Promise<never> = new Promise(() => undefined);
 /** One run of a function: every await goes through here, and may be its last. */
 export class Invocation {
   readonly #engine: Engine;
-  readonly #hazards: Hazards;
-  readonly #began: number;
+  readonly #fate: Fate;
+  readonly began: number;
   #awaits = 0;
   crashed = false;
+  /** Something went wrong within it, or it stood still: what it did may have to be done again. */
+  disturbed = false;
+  /** It stood still, so that it may have acted after others had taken over. */
+  stoodStill = false;
 
-  constructor(engine: Engine, hazards: Hazards) {
+  constructor(engine: Engine, fate: Fate) {
     this.#engine = engine;
-    this.#hazards = hazards;
-    this.#began = engine.now;
+    this.#fate = fate;
+    this.began = engine.now;
   }
 
   async through<T>(effect: () => Promise<T>): Promise<T> {
     const number = this.#awaits++;
-    const { crashAt, crashAfterEffect, freeze } = this.#hazards;
-    if (freeze?.at === number) await this.#engine.sleep(freeze.ms);
+    const { crash, freeze } = this.#fate;
+    if (freeze?.at === number && !freeze.afterEffect) await this.#standStill(freeze);
     if (this.#gone()) return NEVER;
-    if (crashAt === number) {
+    if (crash?.at === number && crash.happens()) {
       this.crashed = true;
-      if (crashAfterEffect) await effect();
+      this.disturbed = true;
+      if (crash.afterEffect) await effect();
       return NEVER;
     }
     try {
-      return await effect();
+      const result = await effect();
+      if (freeze?.at === number && freeze.afterEffect) await this.#standStill(freeze);
+      return result;
     } finally {
+      if (this.#engine.sleptSince(this.began)) {
+        this.disturbed = true;
+        this.stoodStill = true;
+      }
       if (this.#gone()) await NEVER;
     }
   }
 
+  async #standStill({ ms, happens }: NonNullable<Fate["freeze"]>): Promise<void> {
+    if (!happens()) return;
+    this.disturbed = true;
+    this.stoodStill = true;
+    await this.#engine.sleep(ms);
+  }
+
   #gone(): boolean {
-    if (this.#engine.now - this.#began > this.#hazards.timeoutMs) this.crashed = true;
+    if (this.#engine.now - this.began > this.#fate.timeoutMs) {
+      this.crashed = true;
+      this.disturbed = true;
+    }
     return this.crashed;
   }
 }

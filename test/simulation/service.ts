@@ -1,47 +1,87 @@
 import type { Outcome, Sample } from "@neuropilot/core";
 import type { Chance, Engine } from "./engine.ts";
 
-/** What can be wrong with the service, from when, and what ends it. */
+export type Cure = "restart" | "purge-cache" | "nothing";
+
+/** What can be wrong with a service, from when, and what ends it. */
 export interface Fault {
   readonly from: number;
   readonly kind: "refused" | "hangs" | "5xx" | "slow" | "failing" | "blocked";
-  readonly cure: "restart" | "purge-cache" | "nothing";
+  readonly cure: Cure;
   /** The share of answers that are wrong: below 1 for `failing`. */
   readonly share: number;
   /** When it passes by itself, epoch milliseconds. */
   readonly until: number;
+  /** The probability that the cure helps, each time that it is tried; 1 if absent. */
+  readonly cureChance?: number;
+  /** A restart turns it into an outage that nothing cures. */
+  readonly worsens?: boolean;
+  /** It comes and goes: wrong for so long, then well for so long. */
+  readonly flaps?: { readonly illMs: number; readonly wellMs: number };
+  /** The id of the common fault that it is a part of. */
+  readonly group?: string;
 }
 
-/** The watched service as it truly is. */
+/** The vendor really did it. */
+export interface Applied {
+  readonly at: number;
+  readonly remedy: "restart" | "purge-cache";
+  readonly attempt: string;
+}
+
+const BOOT_MS = 8_000;
+
+/** One site of a watched service as it truly is. */
 export class Service {
+  readonly key: string;
   readonly #engine: Engine;
   readonly #chance: Chance;
-  readonly faults: readonly Fault[];
+  readonly #faults: Fault[];
   /** Down for a moment whenever it is restarted. */
   readonly boots: { readonly from: number; readonly to: number }[] = [];
   readonly cured = new Map<Fault, number>();
+  readonly applied: Applied[] = [];
 
-  constructor(engine: Engine, chance: Chance, faults: readonly Fault[]) {
+  constructor(key: string, engine: Engine, chance: Chance, faults: readonly Fault[]) {
+    this.key = key;
     this.#engine = engine;
     this.#chance = chance;
-    this.faults = faults;
+    this.#faults = [...faults];
+  }
+
+  get faults(): readonly Fault[] {
+    return this.#faults;
   }
 
   faultAt(time: number): Fault | undefined {
-    return this.faults.find((fault) => fault.from <= time && time < this.endOf(fault));
+    return this.#faults.find((fault) => fault.from <= time && time < this.endOf(fault));
   }
 
   endOf(fault: Fault): number {
     return Math.min(fault.until, this.cured.get(fault) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** The vendor really did it. */
-  apply(remedy: "restart" | "purge-cache"): void {
+  /** Whether anything was wrong with it at some moment of a stretch of time. */
+  wasIllWithin(from: number, to: number): boolean {
+    return (
+      this.#faults.some((fault) => fault.from < to && this.endOf(fault) > from) ||
+      this.boots.some((boot) => boot.from < to && boot.to > from)
+    );
+  }
+
+  apply(remedy: Applied["remedy"], attempt: string): void {
     const { now } = this.#engine;
-    const over = remedy === "restart" ? now + 8_000 : now;
+    const over = remedy === "restart" ? now + BOOT_MS : now;
+    this.applied.push({ at: now, remedy, attempt });
     if (remedy === "restart") this.boots.push({ from: now, to: over });
     const fault = this.faultAt(now);
-    if (fault?.cure === remedy) this.cured.set(fault, over);
+    if (fault === undefined) return;
+    const helps = fault.cure === remedy && (fault.cureChance === undefined || this.#chance.happens(fault.cureChance));
+    if (helps) this.cured.set(fault, over);
+    else if (fault.worsens === true && remedy === "restart") {
+      this.cured.set(fault, now);
+      this.#faults.push({ from: now, kind: "refused", cure: "nothing", share: 1, until: fault.until });
+    }
   }
 
   /** What a request that starts now would see, and how long it takes. */
@@ -49,7 +89,8 @@ export class Service {
     const { now } = this.#engine;
     if (this.boots.some((boot) => boot.from <= now && now < boot.to)) return sample(now, "refused", 0, 0);
     const fault = this.faultAt(now);
-    if (fault === undefined || !this.#chance.happens(fault.share)) return sample(now, "ok", 40, 50);
+    if (fault === undefined || isBetween(fault, now) || !this.#chance.happens(fault.share))
+      return sample(now, "ok", 40, 50);
     switch (fault.kind) {
       case "refused":
         return sample(now, "refused", 0, 0);
@@ -64,6 +105,11 @@ export class Service {
         return sample(now, "blocked", 30, 40);
     }
   }
+}
+
+/** A fault that flaps, in a moment in which all is well. */
+function isBetween({ flaps, from }: Fault, now: number): boolean {
+  return flaps !== undefined && (now - from) % (flaps.illMs + flaps.wellMs) >= flaps.illMs;
 }
 
 export function sample(startedAt: number, outcome: Outcome, ttfbMs: number, totalMs: number): Sample {
