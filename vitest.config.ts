@@ -22,6 +22,7 @@ export default defineConfig({
             "packages/**/src/**/*.test.ts",
             "functions/*.test.ts",
             "test/{architecture,conformance,contract,simulation}/**/*.test.ts",
+            "test/mutation/*.test.ts",
           ],
           exclude: EXCLUDE,
           sequence: { groupOrder: 0 },

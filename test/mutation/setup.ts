@@ -1,0 +1,21 @@
+import fc from "fast-check";
+import { beforeEach } from "vitest";
+
+/**
+ * For mutants only. A mutant must meet the same examples each time, and what fails is not shrunk: nobody reads it. What needs
+ * thousands of steps says little about one mutant that a short test does not, and would be run for each of them.
+ */
+fc.configureGlobal({ seed: 20_270_307, numRuns: 8, endOnFailure: true });
+
+const LONG = [
+  "10,000 simulated hours",
+  "keeps an item small through the longest incident",
+  "asks ever more rarely for a call that nobody makes",
+];
+
+beforeEach(({ task, skip }) => {
+  skip(
+    LONG.some((part) => task.name.includes(part)),
+    "too long to be run for every mutant",
+  );
+});
