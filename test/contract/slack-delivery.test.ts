@@ -117,6 +117,24 @@ describe("an incident's alert", () => {
     expect(await world.delivery()).toMatchObject({ sentSeq: 4, threadSeq: 4, wantedSeq: 4, failures: 0 });
   });
 
+  it("leaves behind what people were told and when, the first and the newest of it", async () => {
+    const world = await stage();
+    const began = world.deps.clock();
+    for (let count = 0; count < 50; count += 1) {
+      await world.happen("attempt", `attempt ${count}`);
+      await world.tell();
+      world.wait(MINUTE);
+    }
+    const told = (await world.delivery())?.told ?? [];
+    const minutes = told.map(({ at }) => Math.floor((at - began) / MINUTE));
+    expect(minutes).toEqual([
+      ...Array.from({ length: 20 }, (_, n) => n),
+      ...Array.from({ length: 20 }, (_, n) => 30 + n),
+    ]);
+    expect(told[0]?.text).toMatch(/^api is down/);
+    expect(told.at(-1)?.text).toBe(world.slack.messages[0]?.text);
+  });
+
   it("delivered ten times at once is posted once", async () => {
     const world = await stage();
     await world.happen("opened", "down at primary");

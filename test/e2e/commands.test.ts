@@ -228,6 +228,30 @@ describe("incidents, approve, acknowledge", () => {
   });
 });
 
+describe("report", () => {
+  it("of what runs has the documented shape, and says so where nothing happened, with 0", async () => {
+    const [json, text] = await Promise.all([here("report", "--json"), here("report", "--since", "7d")]);
+    expect(JSON.parse(json.stdout)).toEqual({
+      since: expect.stringMatching(/Z$/),
+      targets: [expect.objectContaining({ target: "api", incidents: 0, detect: null, effects: [], shadow: [] })],
+    });
+    expect(json.code).toBe(0);
+    expect(text).toMatchObject({ code: 0, stderr: "", stdout: "api  last 7d\n  no incident in the last 7d\n" });
+  });
+
+  it("with a wrong flag ends with 2 and says what is right; where nothing has run, with 3", async () => {
+    const [since, target, never] = await Promise.all([
+      here("report", "--since", "soon"),
+      here("report", "--target", "apu"),
+      neuropilot("report", "--data", join(folder.path, "never")),
+    ]);
+    expect([since.code, target.code, never.code]).toEqual([2, 2, 3]);
+    expect(since.stderr).toContain("--since: soon is no duration. Write it as 30m, 12h or 14d");
+    expect(target.stderr).toContain("did you mean api?");
+    expect(never.stderr).toContain("nothing has run in");
+  });
+});
+
 describe("pause and resume", () => {
   it("hold without a restart, are shown by status and told by the running instance", async () => {
     const paused = await here("pause", "--json", "--reason", " two\nlines ", "--by", "ann", "--for", "30m");
@@ -271,6 +295,7 @@ describe("the running instance", () => {
     const after = await here("status", "--json");
     expect(JSON.parse(after.stdout)).toMatchObject({ running: false, targets: [{ id: "api" }] });
     expect(after.code).toBe(1);
+    expect(await here("report")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^api {2}last 30d\n/) });
     expect((await here("pause", "--reason", "while it was down")).code).toBe(0);
     expect(await here("approve", "att_x")).toMatchObject({ code: 3, stdout: "" });
     up = start(process.execPath, [MAIN, "up", "--config", config, "--data", data]);
@@ -314,14 +339,23 @@ describe("the launcher", () => {
 });
 
 describe("--help", () => {
-  it.each(["up", "validate", "status", "incidents", "pause", "resume", "approve", "deny", "acknowledge", "drill"])(
-    "%s has an example",
-    async (command) => {
-      const { code, stdout, stderr } = await neuropilot(command, "--help");
-      expect(stdout).toMatch(new RegExp(`Examples?:\\n {2}\\$ (npm start|neuropilot ${command})`));
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    },
-  );
+  it.each([
+    "up",
+    "validate",
+    "status",
+    "incidents",
+    "report",
+    "pause",
+    "resume",
+    "approve",
+    "deny",
+    "acknowledge",
+    "drill",
+  ])("%s has an example", async (command) => {
+    const { code, stdout, stderr } = await neuropilot(command, "--help");
+    expect(stdout).toMatch(new RegExp(`Examples?:\\n {2}\\$ (npm start|neuropilot ${command})`));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
 });
 
 describe("docs/commands.md", () => {

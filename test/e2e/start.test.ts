@@ -94,6 +94,8 @@ describe("npm start without a config", () => {
     expect(explained.stdout).toMatch(/failures in a row over/);
     expect(explained.stdout).toMatch(/att_inventory_1 is calling/);
     expect(explained.stdout).toMatch(/healed on samples that began after \d\d:\d\d:\d\d.*: \d+ healthy observations/s);
+    expect(explained.stdout).toMatch(/attempt: restart: the vendor accepted it/);
+    expect(explained.stdout).toMatch(/slack was told: inventory is down: restarting it now/);
     expect(explained.stdout).toMatch(/\d+ decisions made again: all the same, byte for byte/);
     expect(explained.code).toBe(0);
     const report = await run(process.execPath, [MAIN, "explain", "inc_inventory_1", "--data", data, "--json"]);
@@ -101,6 +103,15 @@ describe("npm start without a config", () => {
     const near = await run(process.execPath, [MAIN, "explain", "inc_inventory_l", "--data", data]);
     expect(near.code).toBe(2);
     expect(near.stderr).toMatch(/did you mean inc_inventory_1\?/);
+  });
+
+  it("reports how the remedy has done, with its denominator and interval", async () => {
+    const report = await run(process.execPath, [MAIN, "report", "--data", data]);
+    expect(report.code).toBe(0);
+    expect(report.stdout).toMatch(/restart +down +1 of 1 +21 to 100 %/);
+    expect(report.stdout).toMatch(/1 healed by restart/);
+    const empty = await run(process.execPath, [MAIN, "report", "--data", join(data, "none")]);
+    expect(empty.code).toBe(3);
   });
 
   it("refuses a second instance on the same data and says whose it is", async () => {

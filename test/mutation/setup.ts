@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeEach } from "vitest";
+import { beforeEach, inject, vi } from "vitest";
 
 /**
  * For mutants only. A mutant must meet the same examples each time, and what fails is not shrunk: nobody reads it. What needs
@@ -19,3 +19,22 @@ beforeEach(({ task, skip }) => {
     "too long to be run for every mutant",
   );
 });
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Stryker's: `static` for what is evaluated when a module is loaded, such as a table. */
+    readonly mutantActivation?: "static" | "runtime";
+    readonly activeMutant?: string;
+  }
+}
+
+/** Modules stay loaded from one mutant to the next. One in what is evaluated on loading needs its own, and leaves them dirty. */
+const loaded: { mutant?: string } = vi.hoisted(() => {
+  const KEY = Symbol.for("neuropilot.mutation.loaded");
+  const all: typeof globalThis & { [KEY]?: { mutant?: string } } = globalThis;
+  all[KEY] ??= {};
+  return all[KEY];
+});
+const wanted = inject("mutantActivation") === "static" ? `static ${inject("activeMutant")}` : "";
+if ((loaded.mutant ?? "") !== wanted) vi.resetModules();
+loaded.mutant = wanted;

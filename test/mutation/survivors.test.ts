@@ -37,7 +37,7 @@ const listed = (index: number, change: Partial<Harmless> = {}): Harmless => ({
 
 describe("a report", () => {
   it("is read as what was changed, where, and whether a test noticed", () => {
-    const [killed, survived] = mutantsIn(reportOf("Killed", "Survived"));
+    const [killed, survived] = mutantsIn(reportOf("Killed", "Survived"), ["view.ts"]);
     expect(killed).toEqual({
       file: "view.ts",
       line: 2,
@@ -52,16 +52,20 @@ describe("a report", () => {
   it.each([
     ["Killed", true],
     ["Timeout", true],
+    ["RuntimeError", true],
     ["Survived", false],
     ["NoCoverage", false],
   ])("counts %s as caught: %s", (status, caught) => {
-    expect(mutantsIn(reportOf(status)).map((mutant) => mutant.caught)).toEqual([caught]);
+    expect(mutantsIn(reportOf(status), ["view.ts"]).map((mutant) => mutant.caught)).toEqual([caught]);
   });
 
   it("is refused where it proves nothing", () => {
-    expect(() => mutantsIn(reportOf())).toThrow("no mutant");
-    expect(() => mutantsIn(reportOf("Killed", "RuntimeError"))).toThrow("src/view.ts: a mutant ended as RuntimeError");
-    expect(() => mutantsIn(reportOf("CompileError"))).toThrow("no mutant");
+    expect(() => mutantsIn(reportOf(), ["view.ts"])).toThrow("no mutant");
+    expect(() => mutantsIn(reportOf("Killed", "Ignored"), ["view.ts"])).toThrow(
+      "src/view.ts: a mutant ended as Ignored",
+    );
+    expect(() => mutantsIn(reportOf("CompileError"), ["view.ts"])).toThrow("no mutant");
+    expect(() => mutantsIn(reportOf("Killed"), ["health.ts"])).toThrow("no mutant");
   });
 });
 

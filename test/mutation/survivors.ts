@@ -47,14 +47,19 @@ interface Report {
   >;
 }
 
-/** A mutant that never ends is caught too: the run would have hung. One that cannot be loaded was none. */
-const CAUGHT = new Set(["Killed", "Timeout"]);
+/** One that never ends is caught too: the tests would hang. So is one with which they cannot even be loaded. */
+const CAUGHT = new Set(["Killed", "Timeout", "RuntimeError"]);
 const LEFT = new Set(["Survived", "NoCoverage"]);
 
-/** The mutants of a report. Throws for a status that says nothing about the tests, and for a report without mutants. */
-export function mutantsIn(report: string): readonly Mutant[] {
+/**
+ * The mutants of these files in a report, which may hold others from an earlier run. Throws for a status that says nothing about
+ * the tests, and where there is no mutant.
+ */
+export function mutantsIn(report: string, wanted: readonly string[]): readonly Mutant[] {
   const { files }: Report = JSON.parse(report);
   const mutants = Object.entries(files).flatMap(([path, { source, mutants }]) => {
+    const file = path.replace(/^src\//, "");
+    if (!wanted.includes(file)) return [];
     const lines = source.split("\n");
     return mutants
       .filter(({ status }) => status !== "CompileError")
@@ -62,7 +67,7 @@ export function mutantsIn(report: string): readonly Mutant[] {
         if (!CAUGHT.has(status) && !LEFT.has(status)) throw new Error(`${path}: a mutant ended as ${status}`);
         const { line } = location.start;
         return {
-          file: path.replace(/^src\//, ""),
+          file,
           line,
           source: lines[line - 1]?.trim() ?? "",
           mutator: mutatorName,

@@ -10,6 +10,7 @@ import {
   type Incident,
   type Input,
   isIll,
+  isIllToday,
   isSlow,
   KEEP_MS,
   newTargetItem,
@@ -161,7 +162,7 @@ export class Lane {
     const ill = new Set<string>();
     for (const { id } of this.target.sites)
       for (const [vantage, view] of Object.entries(healthOf(this.#config, this.target, id, world, 0, now).views))
-        if (isIll(view)) ill.add(vantage);
+        if (isIllToday(view)) ill.add(vantage);
     for (const vantage of [...this.#illSince.keys()]) if (!ill.has(vantage)) this.#illSince.delete(vantage);
     for (const vantage of ill) if (!this.#illSince.has(vantage)) this.#illSince.set(vantage, now);
   }

@@ -197,6 +197,20 @@ describe("planted histories have known answers", () => {
     expect(result.policies[0]?.incidents).toMatchObject([{ target: "d", actions: [], refusals: ["fleet-unhealthy"] }]);
   });
 
+  it("certificates that end on one day do not, and what is wrong besides is acted on", async () => {
+    const ids = ["a", "b", "c", "d"];
+    const config = policy({ targets: ids.map((id) => targetConfig({ id })) });
+    const entries = ids
+      .flatMap((target) =>
+        planted({ minutes: 20, what: target === "d" ? between(9, 20) : () => ({ certificateDays: 5 }), target }),
+      )
+      .sort((a, b) => a.at - b.at);
+    const result = await replayed(entries, [config]);
+    expect(result).toEqual(await replayed(entries, [config], { everyLook: true }));
+    const outage = result.policies[0]?.incidents.find(({ target }) => target === "d");
+    expect(outage).toMatchObject({ actions: [{ remedy: "restart", how: "called" }], kinds: ["down"] });
+  });
+
   it("silence of all vantages is a recorder that was off, and no blindness", async () => {
     const what = (at: number) => (at > NOON + 10 * MINUTE && at < NOON + 8 * 60 * MINUTE ? undefined : "ok");
     const result = await replayed(planted({ minutes: 9 * 60, what }));

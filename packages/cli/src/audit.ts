@@ -69,7 +69,11 @@ async function reportOn(instance: OpenInstance, target: string, expected: ChainE
     return { target, whole: false, entries: 0, anchor: null, damage: [{ entry: null, kind: "unreadable", text }] };
   }
   const { end, check } = log;
-  const damage = log.damage.map(({ n, kind, text }) => ({ entry: n, kind, text }));
+  const damage: AuditReport["damage"][number][] = log.damage.map(({ n, kind, text }) => ({
+    entry: n === 0 ? null : n,
+    kind,
+    text,
+  }));
   if (expected !== undefined && !check.holds(expected)) damage.push(notHeld(expected));
   const anchor = end.n === 0 ? null : `${end.n}:${end.hash}`;
   return { target, whole: damage.length === 0, entries: end.n, anchor, damage };

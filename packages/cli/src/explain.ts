@@ -5,17 +5,19 @@ import {
   type Input,
   Retelling,
   seconds,
+  type Told,
+  withTimeline,
 } from "@neuropilot/core";
 import type { OpenInstance } from "@neuropilot/local/instance";
 import { type CheckedLog, checkLog } from "./audit-log.ts";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
-import { type FoundIncident, outcomeOf, readIncidents } from "./incidents.ts";
+import { type FoundIncident, outcomeOf, readIncidents, readTellings } from "./incidents.ts";
 import { suggestion } from "./nearest.ts";
 import { configOf, withInstance } from "./open.ts";
 import { clockTime, exact, type Terminal, table, wrap } from "./terminal.ts";
 
 interface Story extends FoundIncident {
-  readonly story: readonly Explained[];
+  readonly story: readonly Told[];
   readonly log: CheckedLog;
 }
 
@@ -35,13 +37,20 @@ export async function explain(
 async function retell(instance: OpenInstance, data: string, id: string): Promise<Story> {
   const config = configOf(instance, data);
   const all = await readIncidents(instance, data);
-  const found = all.find(({ incident }) => incident.id === id);
+  const found = all.find(({ incident }) => incident.id === id) ?? (await findArchived(instance, id));
   if (found === undefined) throw unknown(id, all);
   const target = config.targets.find((candidate) => candidate.id === found.incident.target);
   const retelling = new Retelling(found.incident, target === undefined ? undefined : { config, target });
   const story: Explained[] = [];
   const log = await checkLog(instance.state, found.incident.target, (row) => void story.push(...retelling.hear(row)));
-  return { ...found, story, log };
+  const tellings = await readTellings(instance.state, id);
+  return { ...found, story: withTimeline(story, found.incident, tellings), log };
+}
+
+/** Also of a target that left the config. */
+async function findArchived({ state }: OpenInstance, id: string): Promise<FoundIncident | undefined> {
+  const incident = await state.readArchivedIncident(id);
+  return incident === undefined ? undefined : { incident, told: [] };
 }
 
 function unknown(id: string, all: readonly FoundIncident[]): CommandFailed {
@@ -50,11 +59,11 @@ function unknown(id: string, all: readonly FoundIncident[]): CommandFailed {
   return new CommandFailed(EXIT.usage, `no incident is called "${id}"${suggestion(id, ids)}${newest}`);
 }
 
-function tally(story: readonly Explained[]) {
+function tally(story: readonly Told[]) {
   const decisions = story.filter((entry) => entry.kind === "decision");
   const of = (kind: ExplainedDecision["comparison"]["kind"]) =>
     decisions.filter(({ comparison }) => comparison.kind === kind).map(({ n }) => n);
-  const unreadable = story.filter(({ kind }) => kind === "unreadable").map(({ n }) => n);
+  const unreadable = story.flatMap((entry) => (entry.kind === "unreadable" ? [entry.n] : []));
   return {
     decisions: decisions.length,
     same: of("same"),
@@ -83,13 +92,18 @@ function reportOf({ incident, told, story, log }: Story) {
 }
 
 function render(terminal: Terminal, told: Story): string {
-  return [
-    ...heading(terminal, told),
-    "",
-    ...told.story.flatMap((entry) => lines(terminal, entry, told.incident)),
-    "",
-    ...ending(terminal, told),
-  ].join("\n");
+  let day = dayOf(told.incident.openedAt);
+  const story = told.story.flatMap((entry) => {
+    const today = entry.kind === "unreadable" ? day : dayOf(entry.at);
+    const turn = today === day ? [] : [terminal.paint("dim", today)];
+    day = today;
+    return [...turn, ...lines(terminal, entry, told.incident)];
+  });
+  return [...heading(terminal, told), "", ...story, "", ...ending(terminal, told)].join("\n");
+}
+
+function dayOf(at: number): string {
+  return exact(at).slice(0, 10);
 }
 
 function heading(terminal: Terminal, { incident }: Story): string[] {
@@ -106,19 +120,14 @@ function heading(terminal: Terminal, { incident }: Story): string[] {
   ];
 }
 
-function lines(terminal: Terminal, entry: Explained, incident: Incident): string[] {
+function lines(terminal: Terminal, entry: Told, incident: Incident): string[] {
   switch (entry.kind) {
     case "decision":
       return decisionLines(terminal, entry, incident);
-    case "step":
-      return [
-        head(
-          terminal,
-          entry.at,
-          entry.n,
-          `${entry.attempt} is ${entry.state}${entry.run === undefined ? "" : ` (${entry.run})`}`,
-        ),
-      ];
+    case "step": {
+      const run = entry.run === undefined ? "" : terminal.paint("dim", ` (${entry.run})`);
+      return [head(terminal, entry.at, entry.n, `${entry.attempt} is ${terminal.paint("info", entry.state)}${run}`)];
+    }
     case "policy":
       return [
         head(
@@ -128,15 +137,37 @@ function lines(terminal: Terminal, entry: Explained, incident: Incident): string
           terminal.paint("dim", `the policy from here on: ${entry.digest.slice(0, 12)}`),
         ),
       ];
-    case "unreadable":
+    case "said":
+      return beside(terminal, entry.at, `${entry.what}: ${entry.text}`);
+    case "told":
+      return beside(terminal, entry.at, `${entry.channel} was told: ${plain(entry.text)}`);
+    case "unreadable": {
+      const [first = "", ...rest] = wrap(`cannot be read: ${entry.problem}`, COLUMNS - INDENT.length - 2);
       return [
-        `${" ".repeat(8)}  #${String(entry.n).padEnd(4)} ${terminal.paint("bad", `cannot be read: ${entry.problem}`)}`,
+        `${" ".repeat(10)}${numbered(entry.n)} ${terminal.paint("bad", first)}`,
+        ...rest.map((line) => `${INDENT}  ${terminal.paint("bad", line)}`),
       ];
+    }
   }
 }
 
+function numbered(n: number): string {
+  return (n === 0 ? "" : `#${n}`).padEnd(5);
+}
+
 function head(terminal: Terminal, at: number, n: number, text: string): string {
-  return `${terminal.paint("dim", clockTime(at))}  #${String(n).padEnd(4)} ${text}`;
+  return `${terminal.paint("dim", clockTime(at))}  ${numbered(n)} ${text}`;
+}
+
+/** What stands in no entry of the log: no number before it. */
+function beside(terminal: Terminal, at: number, text: string): string[] {
+  const [first = "", ...rest] = wrap(text, COLUMNS - INDENT.length - 2);
+  return [head(terminal, at, 0, first), ...rest.map((line) => `${INDENT}  ${line}`)];
+}
+
+/** As it read in the channel: https://docs.slack.dev/messaging/formatting-message-text#escaping */
+function plain(text: string): string {
+  return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
 
 const INDENT = " ".repeat(16);
@@ -150,8 +181,9 @@ function decisionLines(terminal: Terminal, entry: ExplainedDecision, incident: I
   ]);
   const reasons = [...entry.because, ...entry.verified.map((text) => `verified: ${text}`)];
   const site = incident.site === entry.site || entry.site === "" ? "" : ` at ${entry.site}`;
+  const seenAs = entry.health === undefined ? "" : `: ${terminal.paint("bold", `${entry.health}${site}`)}`;
   return [
-    head(terminal, entry.at, entry.n, `${whatFor(entry.input)}: ${terminal.paint("bold", `${entry.health}${site}`)}`),
+    head(terminal, entry.at, entry.n, `${whatFor(entry.input)}${seenAs}`),
     ...(seen.length === 0
       ? []
       : table(seen)
@@ -191,7 +223,7 @@ function block(text: string, indent: string, hanging: string): string[] {
 
 function ending(terminal: Terminal, { told, story, log }: Story): string[] {
   const { decisions, same, differs, notCompared, unreadable } = tally(story);
-  const list = (numbers: readonly number[]) => numbers.map((n) => `#${n}`).join(", ");
+  const list = (numbers: readonly number[]) => numbers.map((n) => (n === 0 ? "a stray row" : `#${n}`)).join(", ");
   const found: string[] = [];
   if (same.length === decisions && decisions > 0)
     found.push(terminal.paint("good", `${decisions} decisions made again: all the same, byte for byte.`));

@@ -46,7 +46,8 @@ async function write(output: Writable, text: string): Promise<boolean> {
 }
 
 export function nothingRecorded(since: string | undefined, keepMs: number): string {
-  if (keepMs === 0) return "no history is kept: the config says `history: { keep: … }` is off";
+  if (keepMs === 0)
+    return "no history is kept: the config says `history: { keepDays: 0 }`. Set it to a number of days, and run it for a while";
   return since === undefined
     ? "nothing is recorded yet: history is written every few minutes while it runs"
     : `nothing is recorded since ${since} ago: take a longer time, such as --since 14d, or leave it out for all there is`;

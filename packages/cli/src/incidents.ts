@@ -1,4 +1,4 @@
-import type { Attempt, Incident } from "@neuropilot/core";
+import type { Attempt, Incident, Telling, WouldHave } from "@neuropilot/core";
 import { seconds } from "@neuropilot/core";
 import type { OpenInstance } from "@neuropilot/local/instance";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
@@ -100,13 +100,21 @@ export async function readIncidents(instance: OpenInstance, data: string): Promi
   return Promise.all(newestFirst.map(async (incident) => ({ incident, told: await readTold(state, incident) })));
 }
 
-export async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {
+async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {
   const deliveries = await Promise.all(CHANNELS.map((channel) => state.readDelivery(incident.id, channel)));
   return deliveries.flatMap((delivery) => {
     if (delivery === undefined) return [];
     const upToDate = delivery.sentSeq >= incident.seq;
     return [{ channel: delivery.channel, upToDate, problem: upToDate ? null : (delivery.lastProblem ?? null) }];
   });
+}
+
+/** What people were told of an incident, and when, through every channel. */
+export async function readTellings(state: OpenInstance["state"], id: string): Promise<Telling[]> {
+  const deliveries = await Promise.all(CHANNELS.map((channel) => state.readDelivery(id, channel)));
+  return deliveries.flatMap((delivery) =>
+    (delivery?.told ?? []).map(({ at, text }) => ({ channel: delivery?.channel ?? "", at, text })),
+  );
 }
 
 function iso(at: number | undefined): string | null {
@@ -203,6 +211,19 @@ export function styleOfEntry(kind: Incident["timeline"][number]["kind"]): Style 
   return MARKS[kind];
 }
 
+const SCORES: Readonly<Record<NonNullable<WouldHave["score"]>, string>> = {
+  recovered: "it recovered alone",
+  "still-ill": "it was still ill",
+  worse: "it got worse",
+  unknown: "nobody can say what came of it",
+};
+
+/** What observe would have called, and what the service did without it. */
+function shadowRow({ remedy, at, score, scoredAt }: WouldHave): string[] {
+  const after = scoredAt === undefined ? "" : ` (${seconds(scoredAt - at)} later)`;
+  return [`would have done ${remedy}`, exact(at), score === undefined ? "not judged yet" : `${SCORES[score]}${after}`];
+}
+
 function renderOne(terminal: Terminal, { incident, told }: FoundIncident): string {
   const now = terminal.now();
   const facts = table([
@@ -237,6 +258,7 @@ function renderOne(terminal: Terminal, { incident, told }: FoundIncident): strin
     facts,
     "",
     attempts.length === 0 ? "No remedy was tried." : table(attempts),
+    ...(incident.wouldHave.length === 0 ? [] : ["", table(incident.wouldHave.map(shadowRow))]),
     "",
     table(timeline),
   ].join("\n");

@@ -1,5 +1,16 @@
-import type { IllKind, Remedy } from "@neuropilot/config";
-import { type Incident, judged, type Tally, type TargetItem, tallyOf, type WouldHave, wilson } from "@neuropilot/core";
+import type { IllKind, Remedy, TargetConfig } from "@neuropilot/config";
+import {
+  type Incident,
+  judged,
+  NO_ENDINGS,
+  percent,
+  seconds,
+  type Tally,
+  type TargetItem,
+  tallyOf,
+  type WouldHave,
+  wilson,
+} from "@neuropilot/core";
 
 /** What happened to one target in a range of time, and how well its remedies have done. Times are milliseconds. */
 export interface TargetFigures {
@@ -14,6 +25,7 @@ export interface TargetFigures {
   /** From the first bad sample to the end. */
   readonly recover: Spread | undefined;
   readonly calls: Readonly<Record<string, number>>;
+  readonly budget: BudgetUse;
   readonly neededHuman: number;
   /** In how many incidents each guard refused something. */
   readonly refusals: Readonly<Record<string, number>>;
@@ -29,17 +41,25 @@ export interface Spread {
   readonly worst: number;
 }
 
+/** What the target's budget allows in its rolling window, and the most that was ever called within one. */
+export interface BudgetUse {
+  readonly max: number;
+  readonly perMs: number;
+  readonly most: number;
+}
+
 export interface Effect {
   readonly remedy: Remedy;
   readonly kind: IllKind;
   readonly tally: Tally;
+  readonly calls: number;
   /** Tries of which it can be said whether they helped. */
   readonly tries: number;
   readonly low: number;
   readonly high: number;
-  /** Incidents of this kind that have ended, and how many of them without any call. */
-  readonly ended: number;
-  readonly alone: number;
+  /** Times this kind was left alone for as long as an attempt takes, and how often it was well by then. */
+  readonly left: number;
+  readonly soon: number;
 }
 
 /** What observe would have done with one remedy for one kind, and what came without it. */
@@ -47,6 +67,7 @@ export interface Shadow {
   readonly remedy: Remedy;
   readonly kind: IllKind;
   readonly times: number;
+  readonly incidents: number;
   readonly recovered: number;
   readonly recoveredAfter: Spread | undefined;
   readonly stillIll: number;
@@ -60,17 +81,41 @@ export type Advice =
   | { readonly kind: "ready"; readonly why: string }
   | { readonly kind: "not-yet"; readonly why: string };
 
+/**
+ * What speaks for and against a remedy: one case an incident, its first would-be call, because those that follow in the same
+ * incident say the same again.
+ */
+export interface Cases {
+  readonly incidents: number;
+  readonly recovered: number;
+  /** Still ill or worse when a real call would have been judged. */
+  readonly needed: number;
+  readonly unknown: number;
+  /** Incidents that began soon after the one before was over. */
+  readonly cameBack: number;
+}
+
 /** Fewer cases than this prove nothing. */
 const CASES_WANTED = 10;
 /** By the upper end of the Wilson interval: more of the outages than this might have ended alone, so a call may be needless. */
 const MOST_ALONE = 0.5;
+/** An incident that begins so soon after another is the same trouble. */
+const SOON_MS = 15 * 60_000;
+/** More of the incidents than this coming back is flapping. */
+const MOST_CAME_BACK = 0.2;
 
 /** Incidents that were on at any time from `since` on. */
 export function inRange(incidents: readonly Incident[], since: number): readonly Incident[] {
   return incidents.filter(({ endedAt }) => endedAt === undefined || endedAt >= since);
 }
 
-export function figuresOf(item: TargetItem, incidents: readonly Incident[], since: number, now: number): TargetFigures {
+export function figuresOf(
+  item: TargetItem,
+  incidents: readonly Incident[],
+  { max, perMs }: TargetConfig["budget"],
+  since: number,
+  now: number,
+): TargetFigures {
   const all = inRange(incidents, since);
   const from = (incident: Incident) => incident.failedAt ?? incident.openedAt;
   const ended = all.flatMap((incident) => (incident.endedAt === undefined ? [] : [incident.endedAt - from(incident)]));
@@ -85,6 +130,14 @@ export function figuresOf(item: TargetItem, incidents: readonly Incident[], sinc
     detect: spreadOf(known),
     recover: spreadOf(ended),
     calls: count(calls.map(({ remedy }) => remedy)),
+    budget: {
+      max,
+      perMs,
+      most: mostWithin(
+        calls.map(({ callStartedAt, at }) => callStartedAt ?? at),
+        perMs,
+      ),
+    },
     neededHuman: all.filter(({ needsHuman }) => needsHuman !== undefined).length,
     refusals: count(all.flatMap(guardsThatRefused)),
     effects: effectsOf(item),
@@ -96,6 +149,15 @@ function count(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
   return counts;
+}
+
+/** The most of these times that lie within a window of this length. */
+export function mostWithin(times: readonly number[], perMs: number): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted.reduce((most, from) => {
+    const within = sorted.filter((at) => at >= from && at < from + perMs).length;
+    return Math.max(most, within);
+  }, 0);
 }
 
 function endingOf(incident: Incident): string {
@@ -136,8 +198,9 @@ function effectsOf({ effects, endings }: TargetItem): Effect[] {
     const [remedy, kind] = pairOf(key);
     const tally = tallyOf(effects, remedy, kind);
     const tries = judged(tally);
-    const { ended, alone } = endings?.[kind] ?? { ended: 0, alone: 0 };
-    return { remedy, kind, tally, tries, ...wilson(tally.healed, tries), ended, alone };
+    const calls = Object.values(tally).reduce((sum, times) => sum + times, 0);
+    const { left, soon } = endings?.[kind] ?? NO_ENDINGS;
+    return { remedy, kind, tally, calls, tries, ...wilson(tally.healed, tries), left, soon };
   });
 }
 
@@ -147,45 +210,72 @@ function pairOf(key: string): [Remedy, IllKind] {
   return [remedy, kind] as [Remedy, IllKind];
 }
 
+interface Would {
+  readonly would: WouldHave;
+  readonly incident: string;
+}
+
 function shadowOf(incidents: readonly Incident[]): Shadow[] {
-  const groups = new Map<string, WouldHave[]>();
-  for (const incident of incidents)
-    for (const would of incident.wouldHave) {
-      const key = `${would.remedy}/${would.kind ?? incident.kind}`;
-      groups.set(key, [...(groups.get(key) ?? []), would]);
+  const groups = new Map<string, Would[]>();
+  for (const { id, kind, wouldHave } of incidents)
+    for (const would of wouldHave) {
+      const key = `${would.remedy}/${would.kind ?? kind}`;
+      groups.set(key, [...(groups.get(key) ?? []), { would, incident: id }]);
     }
+  const cameBack = thatCameBack(incidents);
   return [...groups].map(([key, all]) => {
     const [remedy, kind] = pairOf(key);
-    const scored = (score: WouldHave["score"]) => all.filter((would) => would.score === score);
-    const recovered = scored("recovered");
-    const after = recovered.flatMap(({ at, scoredAt }) => (scoredAt === undefined ? [] : [scoredAt - at]));
-    const figures = {
-      remedy,
-      kind,
-      times: all.length,
-      recovered: recovered.length,
-      recoveredAfter: spreadOf(after),
-      stillIll: scored("still-ill").length,
-      worse: scored("worse").length,
-      unknown: scored("unknown").length,
-      notYet: scored(undefined).length,
-    };
-    return { ...figures, advice: adviceFor(figures) };
+    const cases = casesOf(all, cameBack);
+    const scores = scoresOf(all.map(({ would }) => would));
+    return { remedy, kind, times: all.length, incidents: cases.incidents, ...scores, advice: adviceFor(cases) };
   });
 }
 
-/** Whether a remedy has shown enough in observe to be let do it. */
-export function adviceFor(figures: Omit<Shadow, "advice" | "recoveredAfter">): Advice {
-  const { recovered, stillIll, worse } = figures;
-  const cases = recovered + stillIll + worse;
-  if (cases < CASES_WANTED)
+function scoresOf(all: readonly WouldHave[]) {
+  const scored = (score: WouldHave["score"]) => all.filter((would) => would.score === score);
+  const recovered = scored("recovered");
+  return {
+    recovered: recovered.length,
+    recoveredAfter: spreadOf(recovered.flatMap(({ at, scoredAt }) => (scoredAt === undefined ? [] : [scoredAt - at]))),
+    stillIll: scored("still-ill").length,
+    worse: scored("worse").length,
+    unknown: scored("unknown").length,
+    notYet: scored(undefined).length,
+  };
+}
+
+function casesOf(all: readonly Would[], cameBack: ReadonlySet<string>): Cases {
+  const firsts = all.filter(({ incident }, index) => all.findIndex((other) => other.incident === incident) === index);
+  const { recovered, stillIll, worse, unknown } = scoresOf(firsts.map(({ would }) => would));
+  return {
+    incidents: firsts.length,
+    recovered,
+    needed: stillIll + worse,
+    unknown,
+    cameBack: firsts.filter(({ incident }) => cameBack.has(incident)).length,
+  };
+}
+
+function thatCameBack(incidents: readonly Incident[]): ReadonlySet<string> {
+  const soonAfter = ({ openedAt }: Incident, { endedAt }: Incident) =>
+    endedAt !== undefined && openedAt >= endedAt && openedAt - endedAt < SOON_MS;
+  return new Set(incidents.filter((one) => incidents.some((other) => soonAfter(one, other))).map(({ id }) => id));
+}
+
+/** Whether a remedy has shown enough in observe to be let do it. What nobody saw the end of may have ended alone. */
+export function adviceFor({ incidents, recovered, needed, unknown, cameBack }: Cases): Advice {
+  const known = recovered + needed;
+  const of = known === 1 ? "incident" : "incidents";
+  if (known < CASES_WANTED)
+    return { kind: "not-yet", why: `${known} ${of} of which the end is known, at least ${CASES_WANTED} are wanted` };
+  const { high } = wilson(recovered + unknown, known + unknown);
+  const unseen = unknown === 0 ? "" : ` and ${unknown} nobody saw the end of`;
+  const alone = `${recovered} of ${known} incidents recovered alone${unseen}, so at most ${percent(high)} do`;
+  if (high > MOST_ALONE) return { kind: "not-yet", why: `${alone}: a call may often be needless` };
+  if (cameBack > MOST_CAME_BACK * incidents)
     return {
       kind: "not-yet",
-      why: `${cases} ${cases === 1 ? "case" : "cases"} of which the end is known, at least ${CASES_WANTED} are wanted`,
+      why: `${cameBack} of ${incidents} incidents began within ${seconds(SOON_MS)} after the one before: find out why it comes back first`,
     };
-  const { high } = wilson(recovered, cases);
-  const alone = `${recovered} of ${cases} recovered alone, so at most ${Math.round(high * 100)} % do`;
-  return high <= MOST_ALONE
-    ? { kind: "ready", why: `${alone}: most needed something` }
-    : { kind: "not-yet", why: `${alone}: a call may often be needless` };
+  return { kind: "ready", why: `${alone}: most needed something` };
 }

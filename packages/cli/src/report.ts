@@ -1,42 +1,53 @@
 import { seconds } from "@neuropilot/core";
+import type { OpenInstance } from "@neuropilot/local/instance";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { sinceWhen } from "./history.ts";
 import { readIncidents } from "./incidents.ts";
 import { checkTarget, configOf, withInstance } from "./open.ts";
-import { type Effect, figuresOf, type Shadow, type Spread, type TargetFigures } from "./report-figures.ts";
+import {
+  type BudgetUse,
+  type Effect,
+  figuresOf,
+  type Shadow,
+  type Spread,
+  type TargetFigures,
+} from "./report-figures.ts";
 import { type Terminal, table, wrap } from "./terminal.ts";
 
 const COLUMNS = 108;
 
+export interface ReportOptions {
+  readonly data: string;
+  readonly json: boolean;
+  readonly target: string | undefined;
+  readonly since: string;
+}
+
 /** What happened to each target, how well each remedy has done, and what observe would have done. */
-export async function report(
+export async function report(terminal: Terminal, options: ReportOptions): Promise<ExitCode> {
+  const since = await sinceWhen(options.since, terminal.now());
+  return withInstance(options.data, (instance) => reportOn(terminal, instance, options, since));
+}
+
+/** The same of an instance that is open; `since` is epoch milliseconds. */
+export async function reportOn(
   terminal: Terminal,
-  options: {
-    readonly data: string;
-    readonly json: boolean;
-    readonly target: string | undefined;
-    readonly since: string;
-  },
+  instance: OpenInstance,
+  options: ReportOptions,
+  since: number,
 ): Promise<ExitCode> {
   const now = terminal.now();
-  const since = await sinceWhen(options.since, now);
-  const figures = await withInstance(options.data, async (instance) => {
-    const config = configOf(instance, options.data);
-    checkTarget(config, options.target);
-    const incidents = (await readIncidents(instance, options.data)).map(({ incident }) => incident);
-    const targets = config.targets.filter(({ id }) => options.target === undefined || id === options.target);
-    return Promise.all(
-      targets.map(async ({ id }) => {
-        const item = await instance.state.readTarget(id, now);
-        return figuresOf(
-          item,
-          incidents.filter(({ target }) => target === id),
-          since,
-          now,
-        );
-      }),
-    );
-  });
+  const config = configOf(instance, options.data);
+  checkTarget(config, options.target);
+  const incidents = (await readIncidents(instance, options.data)).map(({ incident }) => incident);
+  const targets = config.targets.filter(({ id }) => options.target === undefined || id === options.target);
+  const figures = await Promise.all(
+    targets.map(async ({ id, budget }) => {
+      const item = await instance.state.readTarget(id, now);
+      const own = incidents.filter(({ target }) => target === id);
+      return figuresOf(item, own, budget, since, now);
+    }),
+  );
   terminal.out(
     options.json
       ? JSON.stringify({ since: new Date(since).toISOString(), targets: figures.map(jsonOf) }, null, 2)
@@ -62,7 +73,9 @@ function render(terminal: Terminal, figures: TargetFigures, range: string): stri
   return [
     title,
     ...(incidents === 0 ? [`  no incident in the last ${range}`] : indent(table(factsOf(figures)))),
-    ...(effects.length === 0 ? [] : ["", ...indent(table(effectRows(terminal, effects))), ...smallNumbers(effects)]),
+    ...(effects.length === 0
+      ? []
+      : ["", ...indent(table(effectRows(terminal, effects))), ...legend(terminal), ...smallNumbers(effects)]),
     ...(shadow.length === 0 ? [] : ["", ...shadow.flatMap((one) => shadowLines(terminal, one))]),
   ].join("\n");
 }
@@ -72,13 +85,13 @@ function indent(text: string): string[] {
 }
 
 function factsOf(figures: TargetFigures): string[][] {
-  const { incidents, byKind, endings, illMs, detect, recover, calls, neededHuman, refusals } = figures;
+  const { incidents, byKind, endings, illMs, detect, recover, calls, budget, neededHuman, refusals } = figures;
   return [
     ["incidents", `${incidents}: ${counted(byKind)}; ill for ${seconds(illMs)} in all`],
     ["ended", counted(endings)],
     ...(detect === undefined ? [] : [["seen", spread(detect)]]),
     ...(recover === undefined ? [] : [["over", spread(recover)]]),
-    ["calls", Object.keys(calls).length === 0 ? "none" : counted(calls)],
+    ["calls", Object.keys(calls).length === 0 ? "none" : `${counted(calls)}; ${budgetIn(budget)}`],
     ...(neededHuman === 0 ? [] : [["people", `were called in ${neededHuman} of ${incidents}`]]),
     ...(Object.keys(refusals).length === 0
       ? []
@@ -91,6 +104,10 @@ function factsOf(figures: TargetFigures): string[][] {
           ],
         ]),
   ];
+}
+
+function budgetIn({ max, perMs, most }: BudgetUse): string {
+  return `at most ${most} within ${seconds(perMs)}, where the budget allows ${max}`;
 }
 
 function counted(counts: Readonly<Record<string, number>>): string {
@@ -109,26 +126,33 @@ function effectRows(terminal: Terminal, effects: readonly Effect[]): string[][] 
   const titles = [
     "REMEDY",
     "WHEN",
+    "CALLS",
     "HELPED",
     "95 % INTERVAL",
     "NO EFFECT",
     "WORSE",
     "UNKNOWN",
     "TOO LATE",
-    "ENDED ALONE",
+    "ALONE",
   ];
-  const rows = effects.map(({ remedy, kind, tally, tries, low, high, ended, alone }) => [
+  const rows = effects.map(({ remedy, kind, tally, calls, tries, low, high, left, soon }) => [
     remedy,
     kind,
+    String(calls),
     `${tally.healed} of ${tries}`,
     tries === 0 ? "nothing known" : `${Math.round(low * 100)} to ${Math.round(high * 100)} %`,
     String(tally["no-effect"]),
     String(tally.worse),
     String(tally.unknown),
     String(tally["self-resolved"]),
-    `${alone} of ${ended}`,
+    left === 0 ? "not known" : `${soon} of ${left}`,
   ]);
   return [titles.map((text) => terminal.paint("dim", text)), ...rows];
+}
+
+function legend(terminal: Terminal): string[] {
+  const text = "HELPED: of the calls of which it can be said. ALONE: how often it was well as soon without one.";
+  return [`  ${terminal.paint("dim", text)}`];
 }
 
 function smallNumbers(effects: readonly Effect[]): string[] {
@@ -148,7 +172,8 @@ const WOULD: Readonly<Record<Shadow["remedy"], string>> = {
 };
 
 function shadowLines(terminal: Terminal, shadow: Shadow): string[] {
-  const { remedy, kind, times, recovered, recoveredAfter, stillIll, worse, unknown, notYet, advice } = shadow;
+  const { remedy, kind, times, incidents, recovered, recoveredAfter, stillIll, worse, unknown, notYet, advice } =
+    shadow;
   const parts = [
     recoveredAfter === undefined
       ? `${recovered} recovered alone`
@@ -158,7 +183,9 @@ function shadowLines(terminal: Terminal, shadow: Shadow): string[] {
     ...(unknown === 0 ? [] : [`${unknown} nobody saw the end of`]),
     ...(notYet === 0 ? [] : [`${notYet} not over yet`]),
   ];
-  const text = `would have ${WOULD[remedy]} ${times} ${times === 1 ? "time" : "times"} when ${kind}; ${parts.join(", ")}`;
+  const text = `would have ${WOULD[remedy]} ${times} ${times === 1 ? "time" : "times"} when ${kind}${
+    times === incidents ? "" : ` in ${incidents} ${incidents === 1 ? "incident" : "incidents"}`
+  }; ${parts.join(", ")}`;
   const ready = advice.kind === "ready";
   const next = `${remedy} when ${kind}: ${ready ? "ready to leave observe" : "not yet"}: ${advice.why}`;
   return [

@@ -51,7 +51,7 @@ export const DEFAULTS: DefaultInput = {
   rules: {
     down: { hold: "30s", holdAlone: "90s", reprobe: "5s" },
     slow: { threshold: "400ms", window: "5m", share: "60%", minSamples: 15, minParts: 4 },
-    failing: { rate: "5%", window: "2m", minSamples: 20, minFailures: 3 },
+    failing: { rate: "5%", window: "2m", minSamples: 20, minFailures: 4 },
     loaded: { memory: "85%" },
     lagging: { alert: "2s", page: "10s" },
     expiring: { days: 14 },

@@ -222,6 +222,18 @@ const ROWS: readonly Row[] = [
     says: /at least 3 intervals \(3m\)/,
   },
   {
+    bad: "a remedy passed over though it helps",
+    input: one({ remedies: { restart: { skipBelow: "60%" } } }),
+    path: "targets[0].remedies.restart.skipBelow",
+    says: /from 0 \(never\) up to 50 %.*"20%" or 0.2/s,
+  },
+  {
+    bad: "a remedy passed over below less than nothing",
+    input: one({ remedies: { restart: { skipBelow: -1 } } }),
+    path: "targets[0].remedies.restart.skipBelow",
+    says: /from 0 \(never\) up to 50 %/,
+  },
+  {
     bad: "a rate above 1",
     input: rule({ failing: { rate: 5 } }),
     path: "targets[0].rules.failing.rate",
@@ -1115,6 +1127,19 @@ describe("a good config", () => {
     });
     expect(rules.slow).toEqual({ thresholdMs: 1_000, share: 0.5, windowMs: 300_000, minSamples: 15, minParts: 4 });
     expect(remedies.restart).toMatchObject({ cooldownMs: 1_200_000, warmUpMs: 5_000 });
+  });
+
+  it.each([
+    [undefined, 0],
+    [0, 0],
+    ["0%", 0],
+    ["20%", 0.2],
+    [0.5, 0.5],
+  ])("passes a remedy over below %j", (value, share) => {
+    const written = value === undefined ? {} : { remedies: { restart: { skipBelow: value } } };
+    const { remedies } = targetOf({ ...written, targets: [ALL] });
+    expect(remedies.restart.skipBelow).toBe(share);
+    expect(remedies["purge-cache"].skipBelow).toBe(0);
   });
 
   it("reads expectations, and takes the certificate's days for a rule that only tells people", () => {

@@ -107,9 +107,12 @@ const duration = leaf<string, number>(parseDuration);
 const interval = leaf<string, number>(parseInterval);
 const period = leaf<string, number>(parsePeriod);
 const rate = leaf<string | number, number>(parseRate);
-const rateOrNone = leaf<string | number, number>((value) =>
-  value === 0 || value === "0%" ? { ok: true, value: 0 } : parseRate(value),
-);
+/** A share below which a remedy is not worth a try: more than half would pass over what helps. */
+const skipBelow = leaf<string | number, number>((value) => {
+  if (value === 0 || value === "0%") return { ok: true, value: 0 };
+  const read = parseRate(value);
+  return read.ok && read.value <= 0.5 ? read : fault(value, "a share from 0 (never) up to 50 %", '"20%" or 0.2');
+});
 const size = leaf<string | number, number>(parseSize);
 /** When a maintenance window begins or ends: once, or a time of day that repeats. */
 type Edge = { readonly kind: "once" | "time-of-day"; readonly ms: number };
@@ -409,7 +412,7 @@ const remedy = z.strictObject({
   /** How long the vendor may take to finish what it accepted. */
   follow: duration.optional(),
   /** Passed over where at most this share of tries can be shown to help; 0 passes over nothing. */
-  skipBelow: rateOrNone.optional(),
+  skipBelow: skipBelow.optional(),
 });
 
 export const remedies = z.strictObject({

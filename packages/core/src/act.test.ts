@@ -38,6 +38,7 @@ function acted(setting: Setting = {}, times = 1) {
   return { ...draft, incident, texts, requests, attempt: incident?.attempts.at(-1) };
 }
 
+const NO_TALLY = { healed: 0, "self-resolved": 0, "no-effect": 0, worse: 0, unknown: 0 };
 const mode = (name: Mode, remedy: Remedy = "restart"): Partial<TargetConfig> => ({
   remedies: { ...targetConfig().remedies, [remedy]: remedyPolicy({ mode: name }) },
 });
@@ -115,8 +116,19 @@ describe("a claim", () => {
     expect(attempt?.previousCooldown).toEqual((change.cooldowns ?? { restart: previous }).restart);
   });
 
+  const tally = { healed: 5, "self-resolved": 0, "no-effect": 1, worse: 0, unknown: 0 };
+
+  it("tells beside it how often the same kind was well as soon when left alone", () => {
+    const endings = {
+      slow: { ended: 9, alone: 9, left: 9, soon: 9 },
+      down: { ended: 12, alone: 3, left: 9, soon: 2 },
+    };
+    expect(acted({ item: { effects: { "restart/down": tally }, endings } }).attempt?.record).toBe(
+      "restart has helped 5 of 6 times here when down; left alone, 2 of 9 were well as soon",
+    );
+  });
+
   it("tells how the remedy has done here before", () => {
-    const tally = { healed: 5, "self-resolved": 0, "no-effect": 1, worse: 0, unknown: 0 };
     const { attempt, texts } = acted({ item: { effects: { "restart/down": tally } } });
     expect(attempt?.record).toBe("restart has helped 5 of 6 times here when down");
     expect(texts).toEqual([
@@ -237,7 +249,7 @@ describe("a remedy", () => {
     expect(attempt).toMatchObject({ remedy: "restart", state: "claimed" });
   });
 
-  const tally = { healed: 0, "self-resolved": 0, "no-effect": 12, worse: 0, unknown: 0 };
+  const tally = { ...NO_TALLY, "no-effect": 12 };
   const why = "it helped 0 of 12 times here when down, so in at most 24 %, and the config skips it below 30 %";
   const skip = { ...targetConfig().remedies, restart: remedyPolicy({ skipBelow: 0.3 }) };
 
@@ -439,6 +451,40 @@ describe("in observe", () => {
       [],
     ],
     ["not while a guard stands against it", { target: { budget: { max: 0, perMs: 1 } } }, []],
+    ["not when the target's budget would be spent", { item: { shadowCalls: [1, 2, 3, 4].map(() => NOW - 1) } }, []],
+    [
+      "again, when the budget's window is over",
+      { item: { shadowCalls: [1, 2, 3, 4].map(() => NOW - 3_600_000) } },
+      ["would-have: would restart now; the mode is observe"],
+    ],
+    [
+      "what comes after one that has no function, as the real ladder would",
+      {
+        target: ladder(
+          { remedy: "restart", times: 1 },
+          { remedy: "failover", times: 1 },
+          { remedy: "purge-cache", times: 1 },
+        ),
+        incident: { wouldHave: [{ remedy: "restart", at: 0, score: "still-ill" }] },
+      },
+      ["would-have: would purge-cache now; the mode is observe"],
+    ],
+    [
+      "what comes after one that has proven useless",
+      {
+        target: {
+          ...ladder(
+            { remedy: "restart", times: 1 },
+            { remedy: "purge-cache", times: 1 },
+            { remedy: "restart", times: 1 },
+          ),
+          remedies: { ...targetConfig().remedies, "purge-cache": remedyPolicy({ skipBelow: 0.5 }) },
+        },
+        item: { effects: { "purge-cache/down": { ...NO_TALLY, "no-effect": 9 } } },
+        incident: { wouldHave: [{ remedy: "restart", at: 0, score: "still-ill" }] },
+      },
+      ["would-have: would restart again now; the mode is observe"],
+    ],
     [
       "though it would need a person's yes as well",
       { target: mode("approve") },

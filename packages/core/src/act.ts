@@ -15,7 +15,7 @@ import {
 } from "./item.ts";
 import { isCallable, type NextRung, nextRung, usedRung } from "./ladder.ts";
 import { type Draft, type Input, isNews, needHuman, type Scene, say } from "./scene.ts";
-import { asIfCalled, shadowRefusal, withShadow } from "./shadow.ts";
+import { asIfCalled, shadowBudgetIsSpent, shadowRefusal, withShadow } from "./shadow.ts";
 import { shorten } from "./timeline.ts";
 import { deny } from "./verify.ts";
 import { seconds } from "./view.ts";
@@ -222,20 +222,32 @@ function propose(draft: Draft, scene: Scene, rung: Rung): boolean {
 function wouldHave(draft: Draft, scene: Scene): void {
   const { incident } = draft.item;
   if (incident === undefined) return;
-  const rung = nextRung(scene.policy.target, asIfCalled(incident));
+  const passedOver = notWorthCalling(draft.item, incident, scene.policy.target);
+  const played = { ...asIfCalled(incident), unavailable: [...incident.unavailable, ...passedOver] };
+  const rung = nextRung(scene.policy.target, played);
   if (rung.kind !== "remedy" || modeOf(scene.policy.target, rung.remedy, scene.world.control) !== "observe") return;
   const { remedy } = rung;
   const refusal = guardsFor(draft.item, scene, { remedy }, ["observe"]);
   if (refusal !== undefined && refusal.guard !== "approval") return;
-  if (!isCallable(remedy) || shadowRefusal(draft.item, remedy, scene.now) !== undefined) return;
+  if (shadowRefusal(draft.item, remedy, scene.now) !== undefined) return;
+  if (shadowBudgetIsSpent(draft.item, scene.policy, scene.now)) return;
   const again = incident.wouldHave.some((entry) => entry.remedy === remedy) ? " again" : "";
   draft.item = withShadow(draft.item, scene.policy, remedy, scene.now);
   say(draft, scene.now, "would-have", `would ${remedy}${again} now; the mode is observe`);
 }
 
+/** What a real ladder would pass over: remedies that have no function or have proven useless. */
+function notWorthCalling({ effects }: TargetItem, { kind }: Incident, target: TargetConfig): readonly Remedy[] {
+  return target.ladders[kind].flatMap(({ remedy }) => {
+    if (remedy === "page") return [];
+    const useless = uselessInWords(effects, remedy, kind, target.remedies[remedy].skipBelow) !== undefined;
+    return useless || !isCallable(remedy) ? [remedy] : [];
+  });
+}
+
 function newAttempt(item: TargetItem, incident: Incident, rung: Rung, scene: Scene): Attempt {
   const token = item.tokens + 1;
-  const record = recordInWords(item.effects, rung.remedy, incident.kind);
+  const record = recordInWords(item.effects, rung.remedy, incident.kind, item.endings?.[incident.kind]);
   return {
     id: `att_${item.target}_${token}`,
     remedy: rung.remedy,

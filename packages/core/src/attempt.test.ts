@@ -136,7 +136,7 @@ describe("what was provably not called", () => {
   });
 
   it("without a cooldown before it leaves none", () => {
-    expect(taken(abandon(claimed({}, { claimedAt: NOW - 1 }), ID, "x", NOW)).cooldowns).toEqual({
+    expect(taken(abandon(claimed({}, { claimedAt: NOW - 1 }), ID, "x", NOW)).cooldowns).toStrictEqual({
       "purge-cache": HELD,
     });
   });
@@ -194,6 +194,7 @@ describe("what was provably not called", () => {
     ]) {
       expect(only(item)).toMatchObject({ ...attempt, outcome, mayHaveCalled: false, endedAt: NOW });
       expect(lastText(item)).toBe(text);
+      expect(item.incident?.timeline.at(-1)?.kind).toBe(outcome.kind === "rejected" ? "human" : "attempt");
       expect(item.cooldowns.restart).toEqual(BEFORE);
       expect(requests(item)).toEqual(["request:att_api_0"]);
       expect(item.incident?.unavailable).toEqual(outcome.kind === "rejected" ? ["restart"] : []);

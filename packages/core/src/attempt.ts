@@ -150,7 +150,7 @@ function endRefused(
   now: number,
 ): TargetItem {
   const { remedy } = attempt;
-  const refused = { ...attempt, outcome, mayHaveCalled: false };
+  const refused = { ...attempt, outcome };
   if (outcome.kind === "retry-later") {
     const wait = Math.min(Math.max(outcome.afterMs, 0), LONGEST_WAIT_MS);
     const ended = endUncalled(item, { ...refused, notBefore: now + wait }, "retry-later", outcome.detail, now);

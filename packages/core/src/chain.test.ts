@@ -119,18 +119,53 @@ describe("the check of an audit log", () => {
     expect(own.holds({ n: 40, hash: end.hash })).toBe(false);
   });
 
-  it("names an entry whatever single character of it is changed", () => {
-    const fields = ["body", "hash", "previous"] as const;
+  it("names an entry whatever single character or number of it is changed, and no other", () => {
+    const entry = fc.integer({ min: 1, max: COUNT });
+    const fields = fc.constantFrom("body" as const, "hash" as const, "previous" as const);
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: COUNT }), fc.constantFrom(...fields), fc.nat(), (place, field, at) => {
-        const rows = changed(place, (entry) => {
-          const text = entry[field];
+      fc.property(entry, fields, fc.nat(), (place, field, at) => {
+        const rows = changed(place, (one) => {
+          const text = one[field];
           const index = at % Math.max(1, text.length);
           return { [field]: `${text.slice(0, index)}~${text.slice(index + 1)}` };
         });
         expect(brief(check(rows))).toEqual([`${place} changed`]);
       }),
     );
+    const numbers = fc.constantFrom("n" as const, "at" as const);
+    fc.assert(
+      fc.property(
+        entry,
+        numbers,
+        fc.oneof(fc.integer({ min: -COUNT, max: COUNT }), fc.double()),
+        (place, field, by) => {
+          const rows = changed(place, (one) => ({ [field]: one[field] + by }));
+          const row = rows[place - 1];
+          const same =
+            row !== undefined && "entry" in row && row.entry[field] === written().entries[place - 1]?.[field];
+          expect(brief(check(rows))).toEqual(same ? [] : [`${place} changed`]);
+        },
+      ),
+    );
+  });
+
+  it("names rows that have no place at all, each, and goes on", () => {
+    const stray = (problem: string): AuditRow => ({ place: 0, problem });
+    expect(check([stray("x"), ...whole(), stray("y")])).toEqual([
+      { kind: "unreadable", n: 0, text: "x" },
+      { kind: "unreadable", n: 0, text: "y" },
+    ]);
+  });
+
+  it("says what is missing up to an end that may be any number, at once", () => {
+    const hash = "f".repeat(64);
+    expect(brief(check(whole(), { n: 2 ** 40, hash }))).toEqual([`${COUNT + 1} cut-off`]);
+    expect(brief(check([], { n: 2 ** 40, hash }))).toEqual(["1 cut-off"]);
+    const holes = whole().filter(({ place }) => place !== 2 && place !== 3 && place !== 5);
+    expect(check(holes)).toEqual([
+      { kind: "removed", n: 2, text: "it is missing, and all up to entry 3" },
+      { kind: "removed", n: 5, text: "it is missing" },
+    ]);
   });
 
   it("names every entry that is missing and none that is there, whichever they are", () => {

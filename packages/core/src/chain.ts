@@ -1,7 +1,7 @@
 import { auditHash } from "./audit.ts";
 import type { AuditEntry } from "./item.ts";
 
-/** One row of the audit log as it stands in the table: what it holds, at the place that its key names. */
+/** One row of the audit log as it stands in the table: what it holds, at the place that its key names; 0 where it names none. */
 export type AuditRow =
   | { readonly place: number; readonly entry: AuditEntry }
   | { readonly place: number; readonly problem: string };
@@ -14,7 +14,7 @@ export interface ChainEnd {
 
 export interface Damage {
   readonly kind: "changed" | "replaced" | "removed" | "cut-off" | "reordered" | "unreadable" | "extra" | "end";
-  /** The entry that it is about, by its place in the log. */
+  /** The entry that it is about, by its place in the log; 0 for a row that has none. */
   readonly n: number;
   readonly text: string;
 }
@@ -35,12 +35,14 @@ type Read = { readonly link: Link } | { readonly problem: string };
 /** Collects a target's audit log row by row, and then says what is wrong with it. Memory: a few hashes an entry. */
 export class ChainCheck {
   readonly #rows = new Map<number, Read>();
+  readonly #placeless: Damage[] = [];
   #prior = "";
 
   /** Rows in the order of their places. */
   add(row: AuditRow): void {
     if ("problem" in row) {
-      this.#rows.set(row.place, { problem: row.problem });
+      if (row.place < 1) this.#placeless.push({ kind: "unreadable", n: 0, text: row.problem });
+      else this.#rows.set(row.place, { problem: row.problem });
       return;
     }
     const { n, at, previous, hash, body } = row.entry;
@@ -59,6 +61,7 @@ export class ChainCheck {
   /** Everything that is wrong, by place; nothing if the log is whole up to this end. */
   damage(end: ChainEnd): readonly Damage[] {
     const found = [
+      ...this.#placeless,
       ...this.#gaps(end),
       ...this.#reordered(),
       ...[...this.#rows].flatMap(([place, read]) =>
@@ -79,15 +82,15 @@ export class ChainCheck {
     return read !== undefined && "link" in read ? read.link : undefined;
   }
 
+  /** By the places that are there, for an end that was tampered with may be any number. */
   #gaps(end: ChainEnd): Damage[] {
     const found: Damage[] = [];
-    for (let place = 1; place <= end.n; place++) {
-      if (this.#rows.has(place)) continue;
-      const from = place;
-      while (place < end.n && !this.#rows.has(place + 1)) place++;
-      found.push(gap(from, place, end.n));
+    let next = 1;
+    for (const place of [...this.#rows.keys()].filter((row) => row <= end.n).sort((a, b) => a - b)) {
+      if (place > next) found.push(gap(next, place - 1, end.n));
+      next = place + 1;
     }
-    return found;
+    return next <= end.n ? [...found, gap(next, end.n, end.n)] : found;
   }
 
   #isMoved(place: number, { n, hash, computed }: Link): boolean {

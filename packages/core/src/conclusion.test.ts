@@ -25,81 +25,93 @@ function slowIn(fifths: readonly number[], each = 4, slowOf = each): Sample[] {
 }
 
 describe("what one vantage concludes", () => {
-  it.each<[string, Conclusion, Conclusion]>([
-    ["of nothing", look([]), { view: "inconclusive", why: "no fresh sample that counts", holding: false }],
-    ["of a good answer", look([ago(1_000)]), { view: "healthy", why: "200 in 40 ms", holding: false }],
+  it.each<[string, () => Conclusion, Conclusion]>([
+    ["of nothing", () => look([]), { view: "inconclusive", why: "no fresh sample that counts", holding: false }],
+    ["of a good answer", () => look([ago(1_000)]), { view: "healthy", why: "200 in 40 ms", holding: false }],
     [
       "of one failure",
-      look([ago(60_000), ago(1_000, "refused")]),
+      () => look([ago(60_000), ago(1_000, "refused")]),
       { view: "suspect", why: "1 failures in a row, the last: refused", badSince: NOW - 1_000, holding: false },
     ],
     [
       "of two failures, however far apart",
-      look([ago(80_000, "refused"), ago(1_000, "refused")], {}, three),
+      () => look([ago(80_000, "refused"), ago(1_000, "refused")], {}, three),
       { view: "suspect", why: "2 failures in a row, the last: refused", badSince: NOW - 80_000, holding: false },
     ],
     [
       "of three that are not yet long enough",
-      look([ago(20_000, "refused"), ago(10_000, "refused"), ago(1_000, "status", { status: 503 })], {}, three),
+      () => look([ago(20_000, "refused"), ago(10_000, "refused"), ago(1_000, "status", { status: 503 })], {}, three),
       { view: "suspect", why: "3 failures in a row, the last: status 503", badSince: NOW - 20_000, holding: true },
     ],
     [
       "of three over exactly the hold",
-      look([ago(30_050, "refused"), ago(10_000, "refused"), ago(100, "refused")], {}, three),
-      { view: "down", why: "3 failures in a row over 30 s, the last: refused", badSince: NOW - 30_050, holding: false },
+      () => look([ago(30_050, "refused"), ago(10_000, "refused"), ago(100, "refused")], {}, three),
+      {
+        view: "down",
+        why: "3 failures in a row over 30 s, the last: refused",
+        badSince: NOW - 30_050,
+        badUntil: NOW - 50,
+        holding: false,
+      },
     ],
     [
       "of three over just less than the hold",
-      look([ago(30_049, "refused"), ago(10_000, "refused"), ago(100, "refused")], {}, three),
+      () => look([ago(30_049, "refused"), ago(10_000, "refused"), ago(100, "refused")], {}, three),
       { view: "suspect", why: "3 failures in a row, the last: refused", badSince: NOW - 30_049, holding: true },
     ],
     [
       "of three over exactly the hold of a vantage that is alone",
-      look([ago(90_050, "refused"), ago(10_000, "refused"), ago(100, "refused")]),
-      { view: "down", why: "3 failures in a row over 90 s, the last: refused", badSince: NOW - 90_050, holding: false },
+      () => look([ago(90_050, "refused"), ago(10_000, "refused"), ago(100, "refused")]),
+      {
+        view: "down",
+        why: "3 failures in a row over 90 s, the last: refused",
+        badSince: NOW - 90_050,
+        badUntil: NOW - 50,
+        holding: false,
+      },
     ],
     [
       "of a failure in this tick that a good answer followed",
-      look([ago(20_000, "refused"), ago(10_000)]),
+      () => look([ago(20_000, "refused"), ago(10_000)]),
       { view: "suspect", why: "1 of 2 bad in this tick", holding: false },
     ],
     [
       "of a failure in an earlier tick",
-      look([ago(30_001, "refused"), ago(10_000)]),
+      () => look([ago(30_001, "refused"), ago(10_000)]),
       { view: "healthy", why: "200 in 40 ms", holding: false },
     ],
     [
       "of a failure at this tick's very start",
-      look([ago(30_000, "refused"), ago(10_000)]),
+      () => look([ago(30_000, "refused"), ago(10_000)]),
       { view: "suspect", why: "1 of 2 bad in this tick", holding: false },
     ],
     [
       "of a tick that is mostly slow",
-      look([ago(40_000), ago(20_000, "ok", { ttfbMs: 401 }), ago(10_000, "ok", { ttfbMs: 401 }), ago(1_000)]),
+      () => look([ago(40_000), ago(20_000, "ok", { ttfbMs: 401 }), ago(10_000, "ok", { ttfbMs: 401 }), ago(1_000)]),
       { view: "suspect", why: "2 of 3 slow in this tick", holding: false },
     ],
     [
       "of a tick that is half slow",
-      look([ago(20_000, "ok", { ttfbMs: 401 }), ago(10_000)]),
+      () => look([ago(20_000, "ok", { ttfbMs: 401 }), ago(10_000)]),
       { view: "healthy", why: "200 in 40 ms", holding: false },
     ],
     [
       "of a certificate that ends",
-      look([ago(10_000, "ok", { certificateDays: 13 })]),
+      () => look([ago(10_000, "ok", { certificateDays: 13 })]),
       { view: "expiring", why: "the certificate ends in 13 days", holding: false },
     ],
     [
       "of a certificate that ends and a failure in this tick",
-      look([ago(20_000, "refused"), ago(10_000, "ok", { certificateDays: 2 })]),
+      () => look([ago(20_000, "refused"), ago(10_000, "ok", { certificateDays: 2 })]),
       { view: "suspect", why: "1 of 2 bad in this tick", holding: false },
     ],
     [
       "of slowness in the last four fifths of the window",
-      look(slowIn([0, 1, 2, 3])),
+      () => look(slowIn([0, 1, 2, 3])),
       { view: "slow", why: "16 of 20 answers above 400 ms within 5 min, in 4 of 5 parts of it", holding: false },
     ],
   ])("%s", (_name, concluded, expected) => {
-    expect(concluded).toEqual(expected);
+    expect(concluded()).toEqual(expected);
   });
 
   it.each<[string, readonly Sample[], Partial<Look>, string]>([
@@ -164,6 +176,17 @@ describe("slowness", () => {
       true,
     ],
     [
+      "in four parts, of too few answers over all",
+      [...Array.from({ length: 60 }, (_, index) => ago(290_000 - index * 100)), ...slowIn([0, 1, 2, 3]).slice(4)],
+      false,
+    ],
+    ["in three parts, with nothing seen in the others", slowIn([0, 1, 2], 5).slice(10), false],
+    [
+      "in three parts, and less of it in the others",
+      [...slowIn([3, 4], 5, 2).slice(0, 10), ...slowIn([0, 1, 2], 5).slice(10)],
+      false,
+    ],
+    [
       "of answers just outside of it",
       slowIn([0, 1, 2, 3, 4], 3).map((one, index) => (index === 0 ? ago(300_000, "ok", { ttfbMs: 600 }) : one)),
       false,
@@ -178,6 +201,14 @@ describe("slowness", () => {
       index >= 16 ? { ...one, startedAt: NOW + 60_000 + index } : one,
     );
     expect(look(samples).view).toBe("slow");
+  });
+
+  it("that was over in the last part that anything was seen in is over", () => {
+    const three = targetConfig({ rules: { ...target.rules, slow: { ...target.rules.slow, minParts: 3, share: 0.5 } } });
+    const samples = slowIn([2, 3, 4], 5).slice(0, 20);
+    expect(conclude(fleet(), three, { samples, tick: NOW, evidenceFrom: 0 }, NOW).view).not.toBe("slow");
+    const still = slowIn([1, 3, 4], 5).slice(0, 20);
+    expect(conclude(fleet(), three, { samples: still, tick: NOW, evidenceFrom: 0 }, NOW).view).toBe("slow");
   });
 
   it("in a part without any answers is no slowness there", () => {

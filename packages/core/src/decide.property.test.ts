@@ -6,6 +6,7 @@ import { decide, replay } from "./decide.ts";
 import { fleet, sampleAt, targetConfig, windowAfter, worldOf } from "./fixture.ts";
 import { firstRefusal } from "./guards.ts";
 import { type Attempt, attemptInFlight, isInFlight, newTargetItem, type TargetItem } from "./item.ts";
+import { usedRung } from "./ladder.ts";
 import type { CallOutcome } from "./outcome.ts";
 import { readRecord } from "./record.ts";
 import { OUTCOMES } from "./sample.ts";
@@ -154,20 +155,22 @@ class Life {
 
   #happen(event: Happening): void {
     const { config, target } = this.policy;
-    const id = attemptInFlight(this.item)?.id ?? "att_none";
+    // What comes late comes for one that has ended.
+    const id = attemptInFlight(this.item)?.id ?? this.item.incident?.attempts.at(-1)?.id ?? "att_none";
     switch (event.kind) {
       case "tick": {
         const vantage = VANTAGES[event.vantage] ?? "east";
-        const from = this.now;
+        // The vantages look at the same time, each a little after the one before.
+        const from = this.now - event.outcomes.length * 5_000;
         const samples = event.outcomes.map((index, place) =>
-          sampleAt(from + place * 4_000, OUTCOMES[index], event.slow ? { ttfbMs: 900 } : {}),
+          sampleAt(from + place * 5_000, OUTCOMES[index], event.slow ? { ttfbMs: 900 } : {}),
         );
         const before = this.windows.find((window) => window.vantage === vantage);
         this.windows = [
           ...this.windows.filter((window) => window.vantage !== vantage),
           windowAfter(before, vantage, from, samples),
         ];
-        this.now = from + event.outcomes.length * 4_000;
+        this.now += 15_000;
         return;
       }
       case "pass":
@@ -417,6 +420,29 @@ describe("decide", () => {
       { numRuns: 150 },
     );
     expect(verdicts).toBeGreaterThan(20);
+  });
+
+  it("counts every end of an incident once, whatever is repeated, and what was left alone", () => {
+    let [alone, called] = [0, 0];
+    fc.assert(
+      fc.property(history, (events) => {
+        const life = new Life();
+        life.play(events.flatMap((event) => [event, { kind: "pass", ms: 0 } as const]));
+        const ended = life.item.closed.filter(({ end }) => end === "healed" || end === "recovered");
+        const sums = Object.values(life.item.endings ?? {});
+        const sum = (of: (one: (typeof sums)[number]) => number) => sums.reduce((total, one) => total + of(one), 0);
+        const uncalled = ended.filter(({ attempts }) => !attempts.some(usedRung));
+        expect([sum((one) => one.ended), sum((one) => one.alone)]).toEqual([ended.length, uncalled.length]);
+        for (const { left, soon } of sums) expect(soon).toBeLessThanOrEqual(left);
+        const scores = ended.flatMap(({ wouldHave }) => wouldHave.map(({ score }) => score));
+        expect(scores).not.toContain(undefined);
+        expect(sum(({ soon }) => soon)).toBeGreaterThanOrEqual(scores.filter((score) => score === "recovered").length);
+        alone += uncalled.length;
+        called += ended.length - uncalled.length;
+      }),
+      { numRuns: 150 },
+    );
+    expect(Math.min(alone, called)).toBeGreaterThan(10);
   });
 
   it("keeps an item small through the longest incident", () => {

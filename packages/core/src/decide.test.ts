@@ -461,7 +461,7 @@ describe("observe keeps score", () => {
     expect(more).toEqual([]);
     expect(only).toMatchObject({ remedy: "restart", kind: "down", site: "primary", score: "recovered" });
     expect((only?.scoredAt ?? 0) - (only?.at ?? 0)).toBe(300_000);
-    expect(story.item.endings).toEqual({ down: { ended: 1, alone: 1 } });
+    expect(story.item.endings).toEqual({ down: { ended: 1, alone: 1, left: 1, soon: 1 } });
   });
 
   it("goes up the ladder as a real policy would: the cooldown apart, growing, and no further than its end", () => {

@@ -2,7 +2,17 @@ import { act, hearOperator } from "./act.ts";
 import { appendAudit } from "./audit.ts";
 import { closeIfRecovered, moveIncident, observeHealth } from "./incident.ts";
 import { attemptInFlight, type OutboxEntry, type TargetItem } from "./item.ts";
-import { type DecisionRecord, policyDigest, resultDigest, stateOf, writeDecision, writePolicy } from "./record.ts";
+import {
+  type DecisionRecord,
+  policyDigest,
+  readRecord,
+  recordedPolicy,
+  resultDigest,
+  resultParts,
+  stateOf,
+  writeDecision,
+  writePolicy,
+} from "./record.ts";
 import { type Draft, type Input, type Policy, type Scene, type SeenWorld, see } from "./scene.ts";
 import { scoreShadow } from "./shadow.ts";
 import { moveAttempt } from "./verify.ts";
@@ -26,8 +36,21 @@ const WORD_LIVES_MS = 30 * 60_000;
  * attempt on, and either claims the next remedy or says which guard refused.
  */
 export function decide(policy: Policy, item: TargetItem, world: SeenWorld, input: Input, now: number): Decision {
-  if (isStale(policy, input, now))
-    return { item, requests: [], because: ["stale-event: too old to act on"], changed: false };
+  if (isStale(policy, input, now)) return { item, requests: [], because: [STALE], changed: false };
+  const { draft, scene } = deliberate(policy, item, world, input, now);
+  return finish(item, draft, scene, input);
+}
+
+const STALE = "stale-event: too old to act on";
+
+/** All of a decision but its record. */
+function deliberate(
+  policy: Policy,
+  item: TargetItem,
+  world: SeenWorld,
+  input: Input,
+  now: number,
+): { readonly draft: Draft; readonly scene: Scene } {
   const draft: Draft = { item, because: [] };
   const seen = see(policy, item, world, now);
   forgetTold(draft, seen);
@@ -39,7 +62,7 @@ export function decide(policy: Policy, item: TargetItem, world: SeenWorld, input
   closeIfRecovered(draft, first);
   const scene = lookAgain(draft, item, first);
   act(draft, scene);
-  return finish(item, draft, scene, input);
+  return { draft, scene };
 }
 
 /**
@@ -56,18 +79,26 @@ function lookAgain(draft: Draft, before: TargetItem, scene: Scene): Scene {
 }
 
 export interface Replay {
-  readonly decision: Decision;
+  /** What it comes to, without what the audit log and the clock add. */
+  readonly item: TargetItem;
   readonly because: readonly string[];
   readonly state: string;
-  /** As `resultDigest` takes it. */
+  /** As `resultDigest` and `resultParts` take them. */
   readonly result: string;
+  readonly parts: Readonly<Record<string, string>>;
 }
 
 /** Makes a recorded decision again. The same policy comes to the same result, byte for byte. */
-export function replay(policy: Policy, record: DecisionRecord): Replay {
-  const decision = decide(policy, record.item, record.world, record.input, record.now);
-  const { item, because, requests } = decision;
-  return { decision, because, state: stateOf(item), result: resultDigest(record.item, item, requests, because) };
+export function replay(policy: Policy, { item: before, world, input, now }: DecisionRecord): Replay {
+  const { item, because } = isStale(policy, input, now)
+    ? { item: before, because: [STALE] }
+    : deliberate(policy, before, world, input, now).draft;
+  return { item, because, state: stateOf(item), ...digestsOf(before, item, because) };
+}
+
+function digestsOf(before: TargetItem, item: TargetItem, because: readonly string[]) {
+  const result = resultDigest(before, item, Object.values(item.outbox), because);
+  return { result, parts: resultParts(before, item) };
 }
 
 function isStale({ config }: Policy, input: Input, now: number): boolean {
@@ -122,9 +153,18 @@ function recorded(before: TargetItem, { item, because }: Draft, scene: Scene, in
   // What was closed before is no part of the record, nor of what a replay comes to.
   const known = new Set(before.closed.map(({ id }) => id));
   const state = stateOf({ ...item, closed: item.closed.filter(({ id }) => !known.has(id)) });
-  const result = resultDigest(before, item, Object.values(item.outbox), because);
-  const body = writeDecision(scene, before, { input, because, state, result });
+  const came = { input, because, state, ...digestsOf(before, item, because) };
+  const whole = writeDecision(scene, before, came);
+  // The entry must not promise more than it can: whether it replays is found out before it is written.
+  const isWhole = replays(scene.policy, whole, came.result);
+  const body = isWhole ? whole : writeDecision(scene, before, { ...came, abridged: true });
   return appendAudit(underPolicy(item, scene), scene.now, body);
+}
+
+/** Whether the same comes of an entry. One that cannot be read back must not keep the decision itself from being made. */
+function replays(policy: Policy, body: string, result: string): boolean {
+  const read = readRecord(body);
+  return read.ok && read.record.kind === "decision" && replay(recordedPolicy(policy), read.record).result === result;
 }
 
 /** The policy stands in the log before the first decision that was made under it. */

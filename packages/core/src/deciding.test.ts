@@ -132,6 +132,19 @@ describe("the audit log", () => {
     expect(brokenLink(third.audit.pending)).toBeUndefined();
   });
 
+  it("cannot keep a decision from being made: what it cannot hold is said to be left out", () => {
+    const seen = world("refused");
+    const [window] = seen.windows;
+    const site = window?.sites["api/primary"];
+    if (window === undefined || site === undefined) throw new Error("there is no window");
+    const [first = sampleAt(0), ...rest] = site.samples;
+    const samples = [{ ...first, ttfbMs: Number.NaN }, ...rest];
+    const odd = { ...seen, windows: [{ ...window, sites: { "api/primary": { ...site, samples } } }] };
+    const { item } = decide(policy, newTargetItem("api", NOW), odd, wake(), NOW);
+    expect(item.incident?.attempts.map(({ state }) => state)).toEqual(["claimed"]);
+    expect(JSON.parse(item.audit.pending.at(-1)?.body ?? "")).toMatchObject({ kind: "decision", abridged: true });
+  });
+
   it("gets nothing where nothing happened", () => {
     const { item, changed } = decide(policy, known, world("ok"), wake(), NOW);
     expect([changed, item.audit.pending]).toEqual([true, []]);

@@ -66,12 +66,25 @@ describe("what is known of a remedy", () => {
   ])("says %s", (_, effects, text) => {
     expect(recordInWords(effects, "restart", "down")).toBe(text);
   });
+
+  it("says beside it how often the same ended as soon without a call, where that is known", () => {
+    const known = { ended: 12, alone: 3, left: 9, soon: 2 };
+    const helped = after(...times(5, "healed"), "no-effect");
+    expect(recordInWords(helped, "restart", "down", known)).toBe(
+      "restart has helped 5 of 6 times here when down; left alone, 2 of 9 were well as soon",
+    );
+    expect(recordInWords(helped, "restart", "down", { ...known, left: 0, soon: 0 })).toBe(
+      "restart has helped 5 of 6 times here when down",
+    );
+    expect(recordInWords(undefined, "restart", "down", known)).toBeUndefined();
+  });
 });
 
 describe("a remedy is worth trying", () => {
   it.each([
     ["before it was tried", after(), 0.2],
     ["after a few failures, which prove nothing", after(...times(8, "no-effect")), 0.2],
+    ["after four failures, whatever the config says", after(...times(4, "no-effect")), 0.99],
     ["after any number of tries of unknown end", after(...times(50, "unknown")), 0.9],
     ["whatever has failed, where the config skips nothing", after(...times(500, "no-effect")), 0],
   ])("%s", (_, effects, skipBelow) => {
@@ -79,6 +92,7 @@ describe("a remedy is worth trying", () => {
   });
 
   it("until its record shows that it helps more rarely than the config wants, with the numbers", () => {
+    expect(uselessInWords(after(...times(5, "no-effect")), "restart", "down", 0.5)).toMatch(/^it helped 0 of 5 times/);
     const effects = after(...times(16, "no-effect"));
     expect(uselessInWords(after(...times(15, "no-effect")), "restart", "down", 0.2)).toBeUndefined();
     expect(uselessInWords(effects, "restart", "down", 0.2)).toBe(

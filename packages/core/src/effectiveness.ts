@@ -7,11 +7,18 @@ export type Tally = Readonly<Record<Verdict, number>>;
 /** By `remedy/kind`, such as `restart/down`: bounded, for there are few of either. */
 export type Effects = Readonly<Record<string, Tally>>;
 
-/** How often a kind of ill health came to an end, and how often without any call. */
+/** How a kind of ill health came to an end. */
 export interface Endings {
   readonly ended: number;
+  /** Of those, without any call. */
   readonly alone: number;
+  /** Times it was left alone for as long as an attempt takes until it is judged, or ended before that. */
+  readonly left: number;
+  /** Of those, well again within that time: what a remedy must do better than. */
+  readonly soon: number;
 }
+
+export const NO_ENDINGS: Endings = { ended: 0, alone: 0, left: 0, soon: 0 };
 
 const NONE: Tally = { healed: 0, "self-resolved": 0, "no-effect": 0, worse: 0, unknown: 0 };
 
@@ -55,8 +62,16 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-/** "restart has helped 5 of 6 times here when it was down", or undefined where nothing is known yet. */
-export function recordInWords(effects: Effects | undefined, remedy: Remedy, kind: IllKind): string | undefined {
+/**
+ * "restart has helped 5 of 6 times here when down; left alone, 2 of 9 were well as soon", or undefined where the remedy has no
+ * record yet.
+ */
+export function recordInWords(
+  effects: Effects | undefined,
+  remedy: Remedy,
+  kind: IllKind,
+  { left, soon }: Endings = NO_ENDINGS,
+): string | undefined {
   const tally = tallyOf(effects, remedy, kind);
   const tries = judged(tally);
   if (tries + tally.unknown === 0) return undefined;
@@ -65,8 +80,12 @@ export function recordInWords(effects: Effects | undefined, remedy: Remedy, kind
     tries === 0
       ? "has not yet shown whether it helps"
       : `has helped ${tally.healed} of ${tries} times here when ${kind}`;
-  return `${remedy} ${helped}${unknown}`;
+  const alone = left === 0 ? "" : `; left alone, ${soon} of ${left} were well as soon`;
+  return `${remedy} ${helped}${unknown}${alone}`;
 }
+
+/** Fewer tries than this prove nothing, whatever their interval. */
+const LEAST_TRIES = 5;
 
 /** Why a remedy is not worth trying, with its numbers; undefined while it may be. */
 export function uselessInWords(
@@ -78,6 +97,6 @@ export function uselessInWords(
   const tally = tallyOf(effects, remedy, kind);
   const tries = judged(tally);
   const { high } = wilson(tally.healed, tries);
-  if (tries === 0 || high >= skipBelow) return undefined;
+  if (tries < LEAST_TRIES || high >= skipBelow) return undefined;
   return `it helped ${tally.healed} of ${tries} times here when ${kind}, so in at most ${percent(high)}, and the config skips it below ${percent(skipBelow)}`;
 }

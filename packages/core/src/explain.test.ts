@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { appendAudit } from "./audit.ts";
 import { decide } from "./decide.ts";
 import { type Explained, Retelling } from "./explain.ts";
@@ -46,8 +46,13 @@ function rewritten(entries: readonly AuditEntry[], change: (body: string) => str
 }
 
 describe("an incident told from its audit log", () => {
-  const { item, incident } = outage(policy);
-  const entries = item.audit.pending;
+  let item: TargetItem;
+  let incident: Incident;
+  let entries: readonly AuditEntry[];
+  beforeAll(() => {
+    ({ item, incident } = outage(policy));
+    entries = item.audit.pending;
+  });
 
   it("begins with the policy, says what each vantage saw with its numbers, and why nothing was done and then something was", () => {
     const story = tell(entries, incident);
@@ -76,7 +81,7 @@ describe("an incident told from its audit log", () => {
     [
       "a time in the item",
       (body: string) => body.replace(/"streak":0,"tick":0/, '"streak":0,"tick":7'),
-      /the item or its requests differ/,
+      /the reasons and the state are the same; these differ: recovery$/,
     ],
   ])("says that a decision comes out otherwise when the record differs in %s", (_, change, where) => {
     let done = false;
@@ -108,12 +113,85 @@ describe("an incident told from its audit log", () => {
     ["no JSON", "{", /JSON/],
     ["an unknown kind", '{"kind":"later"}', /kind "later"/],
     ["a decision without a world", '{"kind":"decision","state":"inc_api_1"}', /./],
+    ["a decision without an item", '{"kind":"decision","state":"inc_api_1","world":{"windows":[]}}', /undefined/],
     ["a policy without the target", '{"kind":"policy","config":{"targets":[]}}', /lacks this target/],
+    ["a policy without a config", '{"kind":"policy"}', /undefined/],
+    [
+      "a policy of another digest",
+      JSON.stringify({ kind: "policy", digest: "x", config: { ...config, targets: [targetConfig()] } }),
+      /does not fit its digest/,
+    ],
   ])("names an entry that is %s and goes on with the others", (_, body, problem) => {
     const middle = appendAudit({ ...item, audit: { ...item.audit, pending: [] } }, START, body).audit.pending;
     const story = tell([...middle, ...entries], incident);
     expect(story[0]).toMatchObject({ kind: "unreadable", problem: expect.stringMatching(problem) });
     expect(decisions(story).length).toBeGreaterThan(1);
+  });
+
+  it("names a row of the table that cannot be read", () => {
+    expect(new Retelling(incident).hear({ place: 7, problem: "it is not JSON" })).toEqual([
+      { kind: "unreadable", n: 7, problem: "it is not JSON" },
+    ]);
+  });
+
+  const unreadAt = (at: number) => appendAudit(newTargetItem("api", 0), at, "{").audit.pending;
+
+  it.each<[string, (openedAt: number) => number, number | undefined, boolean]>([
+    ["ten minutes before it", (openedAt) => openedAt - 600_000, undefined, true],
+    ["longer before it", (openedAt) => openedAt - 600_001, undefined, false],
+    ["long after it opened, while it is open", (openedAt) => openedAt + 9e9, undefined, true],
+    ["ten minutes after its end", () => START + 7_800_000, START + 7_200_000, true],
+    ["longer after its end", () => START + 7_800_001, START + 7_200_000, false],
+  ])("tells of an entry that cannot be read %s: %#", (_name, at, endedAt, told) => {
+    const one: Incident = { ...incident, ...(endedAt === undefined ? {} : { endedAt }) };
+    expect(tell(unreadAt(at(incident.openedAt)), one).length).toBe(told ? 1 : 0);
+  });
+
+  it("names what could not be read long ago where it may have been the policy of a decision", () => {
+    const [first, ...rest] = entries;
+    if (first === undefined) throw new Error("there is no entry");
+    const [old] = unreadAt(START - 86_400_000);
+    const story = tell([...(old === undefined ? [] : [old]), ...rest], incident);
+    expect(story[0]).toMatchObject({ kind: "unreadable", n: 1 });
+    expect(story.filter(({ kind }) => kind === "unreadable")).toHaveLength(1);
+    expect(decisions(story)[0]?.comparison).toEqual({
+      kind: "not-compared",
+      why: "the policy that it was made under cannot be read",
+    });
+    expect(tell([...(old === undefined ? [] : [old]), ...entries], incident)[0]).toMatchObject({ kind: "policy" });
+  });
+
+  it("takes the present policy for one that is lost, where it is the same", () => {
+    const [, ...rest] = entries;
+    const now = decisions(tell(rest, incident, policy));
+    expect(now.map(({ comparison }) => comparison)).toEqual(now.map(() => ({ kind: "same" })));
+    const other = decisions(tell(rest, incident, { ...policy, config: fleet({ name: "another" }) }));
+    expect(other.map(({ comparison, health }) => [comparison.kind, health])).toEqual(
+      other.map(() => ["not-compared", undefined]),
+    );
+  });
+
+  it("says of what one entry could not hold that it was not compared", () => {
+    const abridged = rewritten(entries, (body) =>
+      body.replace(/"result":"[0-9a-f]+"/, '"result":"other","abridged":true'),
+    );
+    for (const { comparison } of decisions(tell(abridged, incident)))
+      expect(comparison).toEqual({
+        kind: "not-compared",
+        why: "there was too much to look at for one entry, which holds a part of it",
+      });
+  });
+
+  it("says that what is asked for differs where every part of the item is the same", () => {
+    const other = rewritten(entries, (body) => body.replace(/"result":"[0-9a-f]+"/, '"result":"other"'));
+    expect(decisions(tell(other, incident))[0]?.comparison).toEqual({
+      kind: "differs",
+      where: "the reasons and the state are the same; what its outbox asks for differs",
+    });
+    const without = rewritten(other, (body) => body.replace(/"parts":\{[^}]*\},?/, ""));
+    expect(decisions(tell(without, incident))[0]?.comparison).toMatchObject({
+      where: expect.stringMatching(/these differ: .*outbox.*incident\.attempts/),
+    });
   });
 
   it("tells nothing of another incident", () => {

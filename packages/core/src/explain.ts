@@ -1,7 +1,14 @@
 import type { AuditRow } from "./chain.ts";
-import { type Decision, replay } from "./decide.ts";
+import { type Replay, replay } from "./decide.ts";
 import type { Incident, TargetItem } from "./item.ts";
-import { type DecisionRecord, policyDigest, readRecord, type StepRecord } from "./record.ts";
+import {
+  configDigest,
+  type DecisionRecord,
+  type PolicyRecord,
+  policyDigest,
+  readRecord,
+  type StepRecord,
+} from "./record.ts";
 import { type Input, type Policy, type Scene, see } from "./scene.ts";
 import { conclude, type View } from "./view.ts";
 import { siteKey } from "./window.ts";
@@ -26,7 +33,8 @@ export interface ExplainedDecision {
   readonly at: number;
   readonly input: Input;
   readonly site: string;
-  readonly health: View;
+  /** Absent where its policy cannot be read. */
+  readonly health?: View;
   readonly seen: readonly Seen[];
   readonly because: readonly string[];
   /** What a verdict stands on. */
@@ -41,16 +49,21 @@ export type Explained =
   | { readonly kind: "policy"; readonly n: number; readonly at: number; readonly digest: string }
   | { readonly kind: "unreadable"; readonly n: number; readonly problem: string };
 
+/** A row that cannot be read is taken to be about an incident if it was written so soon before or after it. */
+const AROUND_MS = 10 * 60_000;
+
 /**
  * Tells one incident again from its target's audit log. Every decision in it is made again from what it was made from, under the
- * policy that stood in the log then; nothing else is read.
+ * policy that stood in the log then; nothing else is read. A row that cannot be read is named, and the telling goes on.
  */
 export class Retelling {
-  readonly #incident: Pick<Incident, "id" | "target">;
+  readonly #incident: Incident;
   readonly #attempts: Set<string>;
   readonly #policies = new Map<string, Policy>();
   readonly #fallback: Policy | undefined;
   #policyChange: Explained | undefined;
+  /** From another time: told only where a decision lacks its policy, which may have stood in one of them. */
+  #unreadBefore: Explained[] = [];
 
   /** `fallback`: the present policy, for entries of versions that did not record theirs. */
   constructor(incident: Incident, fallback?: Policy) {
@@ -64,38 +77,40 @@ export class Retelling {
     if ("problem" in row) return [{ kind: "unreadable", n: row.place, problem: row.problem }];
     const { n, at, body } = row.entry;
     const read = readRecord(body);
-    if (!read.ok) return [{ kind: "unreadable", n, problem: read.problem }];
-    const { record } = read;
+    if (!read.ok) return this.#unread(n, at, read.problem);
+    try {
+      return this.#understand(n, at, read.record);
+    } catch (error) {
+      return this.#unread(n, at, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #understand(n: number, at: number, record: DecisionRecord | StepRecord | PolicyRecord): readonly Explained[] {
     switch (record.kind) {
       case "policy":
         return this.#learn(n, at, record);
       case "step":
         return this.#attempts.has(record.attempt) ? [stepOf(n, record)] : [];
       case "decision":
-        return this.#isOurs(record) ? this.#told(this.#decision(n, record)) : [];
+        return this.#isOurs(record) ? this.#decision(n, record) : [];
     }
   }
 
-  #learn(
-    n: number,
-    at: number,
-    record: { readonly digest: string; readonly config: Policy["config"] },
-  ): readonly Explained[] {
-    const target = record.config.targets.find(({ id }) => id === this.#incident.target);
-    if (target === undefined) return [{ kind: "unreadable", n, problem: "the policy in it lacks this target" }];
-    const policy = { config: record.config, target };
-    if (policyDigest(policy) !== record.digest)
-      return [{ kind: "unreadable", n, problem: "the policy in it does not fit its digest" }];
-    this.#policies.set(record.digest, policy);
-    this.#policyChange = { kind: "policy", n, at, digest: record.digest };
+  #unread(n: number, at: number, problem: string): readonly Explained[] {
+    const unread: Explained = { kind: "unreadable", n, problem };
+    const { openedAt, endedAt } = this.#incident;
+    if (at >= openedAt - AROUND_MS && (endedAt === undefined || at <= endedAt + AROUND_MS)) return [unread];
+    this.#unreadBefore.push(unread);
     return [];
   }
 
-  /** The policy is told right before the first decision that was made under it. */
-  #told(decision: Explained): readonly Explained[] {
-    const change = this.#policyChange;
-    this.#policyChange = undefined;
-    return change === undefined ? [decision] : [change, decision];
+  #learn(n: number, at: number, { digest, config }: PolicyRecord): readonly Explained[] {
+    const target = config.targets.find(({ id }) => id === this.#incident.target);
+    if (target === undefined) return this.#unread(n, at, "the policy in it lacks this target");
+    if (configDigest(config) !== digest) return this.#unread(n, at, "the policy in it does not fit its digest");
+    this.#policies.set(digest, { config, target });
+    this.#policyChange = { kind: "policy", n, at, digest };
+    return [];
   }
 
   #isOurs({ item, state }: DecisionRecord): boolean {
@@ -106,14 +121,26 @@ export class Retelling {
     return ours;
   }
 
-  #decision(n: number, record: DecisionRecord): Explained {
-    const policy = record.policy === undefined ? this.#fallback : this.#policies.get(record.policy);
-    if (policy === undefined) return withoutPolicy(n, record);
-    try {
-      return retold(n, policy, record);
-    } catch (error) {
-      return { kind: "unreadable", n, problem: error instanceof Error ? error.message : String(error) };
+  /** The present policy also stands in for one that cannot be read, where it is the same. */
+  #policyOf({ policy }: DecisionRecord): Policy | undefined {
+    const present = this.#fallback;
+    if (policy === undefined) return present;
+    const isPresent = present !== undefined && policyDigest(present) === policy;
+    return this.#policies.get(policy) ?? (isPresent ? present : undefined);
+  }
+
+  /** The policy is told right before the first decision that was made under it. */
+  #decision(n: number, record: DecisionRecord): readonly Explained[] {
+    const policy = this.#policyOf(record);
+    if (policy === undefined) {
+      const before = this.#unreadBefore;
+      this.#unreadBefore = [];
+      return [...before, withoutPolicy(n, record)];
     }
+    const told = retold(n, policy, record);
+    const change = this.#policyChange;
+    this.#policyChange = undefined;
+    return change === undefined ? [told] : [change, told];
   }
 }
 
@@ -128,7 +155,6 @@ function withoutPolicy(n: number, record: DecisionRecord): Explained {
     at: record.now,
     input: record.input,
     site: record.item.incident?.site ?? "",
-    health: record.item.health.state,
     seen: [],
     because: record.because,
     verified: [],
@@ -148,7 +174,7 @@ function retold(n: number, policy: Policy, record: DecisionRecord): Explained {
     health: scene.health.state,
     seen: seenIn(scene, record.item),
     because: record.because,
-    verified: verifiedBy(scene, record.item, again.decision),
+    verified: verifiedBy(scene, record.item, again),
     comparison: compare(record, again),
   };
 }
@@ -173,7 +199,7 @@ function seenIn(scene: Scene, item: TargetItem): Seen[] {
 }
 
 /** The numbers behind each verdict that this decision gave. */
-function verifiedBy({ policy }: Scene, before: TargetItem, { item }: Decision): string[] {
+function verifiedBy({ policy }: Scene, before: TargetItem, { item }: Replay): string[] {
   const after = [...(item.incident === undefined ? [] : [item.incident]), ...item.closed];
   const wanted = policy.target.rules.recovery.observations;
   return after.flatMap(({ attempts }) =>
@@ -188,21 +214,20 @@ function verifiedBy({ policy }: Scene, before: TargetItem, { item }: Decision): 
   );
 }
 
-function compare(
-  record: DecisionRecord,
-  again: { readonly because: readonly string[]; readonly state: string; readonly result: string },
-): Comparison {
+function compare(record: DecisionRecord, again: Replay): Comparison {
   const reasons = again.because.join("\n") === record.because.join("\n");
   if (record.result === again.result && reasons && again.state === record.state) return { kind: "same" };
   if (record.abridged === true)
-    return {
-      kind: "not-compared",
-      why: "there was too much to look at for one entry, so it holds the newest samples only",
-    };
+    return { kind: "not-compared", why: "there was too much to look at for one entry, which holds a part of it" };
   if (!reasons) return { kind: "differs", where: `the reasons now: ${again.because.join("; ")}` };
   if (again.state !== record.state)
     return { kind: "differs", where: `it comes to "${again.state}", and was "${record.state}"` };
   if (record.result === undefined)
     return { kind: "not-compared", why: "an earlier version recorded it: the reasons and the state are the same" };
-  return { kind: "differs", where: "the reasons and the state are the same, the item or its requests differ" };
+  return { kind: "differs", where: `the reasons and the state are the same; ${differing(record.parts, again.parts)}` };
+}
+
+function differing(then: DecisionRecord["parts"] = {}, now: Replay["parts"]): string {
+  const names = Object.keys({ ...then, ...now }).filter((name) => then[name] !== now[name]);
+  return names.length === 0 ? "what its outbox asks for differs" : `these differ: ${names.join(", ")}`;
 }

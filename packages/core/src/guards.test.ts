@@ -188,6 +188,11 @@ describe("what refuses a remedy, and in which words", () => {
       { incident: { attempts: uncalled(2, NOW - 29_999) } },
       { guard: "not-before", text: "restart could not be called 2 times in a row", until: NOW + 1 },
     ],
+    [
+      "not two of which nobody knows when they ended",
+      { incident: { attempts: [1, 2].map(() => attemptOf({ state: "abandoned", mayHaveCalled: false })) } },
+      undefined,
+    ],
     ["two attempts in a row, not longer", { incident: { attempts: uncalled(2, NOW - 30_000) } }, undefined],
     [
       "three, for a minute",
@@ -263,7 +268,7 @@ describe("what refuses a remedy, and in which words", () => {
       { guard: "approval", text: "restart needs a person's yes" },
     ],
   ])("%s", (_name, given, refusal) => {
-    expect(refusalOf(given)).toEqual(refusal);
+    expect(refusalOf(given)).toStrictEqual(refusal);
   });
 
   it("is the first in order where several would, and what is excepted is not asked", () => {

@@ -62,9 +62,7 @@ type Guard = (context: GuardContext) => Refusal | undefined;
 
 /** The mode in force: the more careful of the config's and the operator's. */
 export function modeOf(target: TargetConfig, remedy: Remedy, control: World["control"]): Mode {
-  const modes = [target.remedies[remedy].mode, control.global.mode, control.target.mode].filter(
-    (mode) => mode !== undefined,
-  );
+  const modes = [target.remedies[remedy].mode, control.global.mode, control.target.mode];
   if (modes.includes("observe")) return "observe";
   return modes.includes("approve") ? "approve" : "auto";
 }
@@ -242,7 +240,8 @@ function mostWithin(times: readonly number[], withinMs: number): number {
 const approval: Guard = ({ target, remedy, world, incident }) => {
   if (modeOf(target, remedy, world.control) !== "approve") return undefined;
   const last = incident.attempts.findLast((attempt) => attempt.remedy === remedy);
-  if (last?.state === "denied") return { guard: "approval", text: "a person said no" };
+  // Nobody may have answered: its note says which.
+  if (last?.state === "denied") return { guard: "approval", text: last.note ?? "a person said no" };
   return { guard: "approval", text: `${remedy} needs a person's yes` };
 };
 

@@ -8,6 +8,7 @@ import {
   type Heartbeat,
   isBad,
   meaningOf,
+  type SiteWindow,
   seesControls,
   siteKey,
   type WindowItem,
@@ -33,7 +34,7 @@ export interface Sights {
 
 /** How many vantages must agree: 3 → 2, 2 → 2, 1 → 1. */
 export function quorumOf(config: Config): number {
-  return config.vantages.length <= 2 ? config.vantages.length : Math.floor(config.vantages.length / 2) + 1;
+  return Math.floor(config.vantages.length / 2) + 1;
 }
 
 interface Sight {
@@ -56,10 +57,14 @@ export function healthOf(
   const blind: string[] = [];
   const heard: Sight[] = [];
   for (const vantage of config.vantages) {
-    const window = windowOf(sights.windows, vantage, siteKey(target.id, siteId));
-    const site = window?.sites[siteKey(target.id, siteId)];
-    const trouble = window === undefined ? "silent" : blindness(config, sights.heartbeats, window, now);
-    if (site === undefined || trouble !== undefined) {
+    const newest = newestOf(sights.windows, vantage, siteKey(target.id, siteId));
+    if (newest === undefined) {
+      blind.push(`${vantage}: silent`);
+      continue;
+    }
+    const { window, site } = newest;
+    const trouble = blindness(config, sights.heartbeats, window, now);
+    if (trouble !== undefined) {
       blind.push(`${vantage}: ${trouble}`);
       continue;
     }
@@ -72,24 +77,25 @@ export function healthOf(
   if (heard.length < needed)
     return {
       state: "inconclusive",
-      why: `${heard.length} of ${config.vantages.length} vantages can be relied on, ${needed} needed${blind.length > 0 ? ` (${blind.join("; ")})` : ""}`,
+      why: `${heard.length} of ${config.vantages.length} vantages can be relied on, ${needed} needed (${blind.join("; ")})`,
       views,
       observation,
     };
   return { ...agree(config, target, heard, needed, evidenceFrom, now), views, observation };
 }
 
+interface Held {
+  readonly window: WindowItem;
+  readonly site: SiteWindow;
+}
+
 /** A vantage's window of a site; of two, while the site moves from shard to shard, the newer: a vantage has one voice. */
-function windowOf(windows: readonly WindowItem[], vantage: string, key: string): WindowItem | undefined {
-  let newest: WindowItem | undefined;
-  for (const window of windows) {
+function newestOf(windows: readonly WindowItem[], vantage: string, key: string): Held | undefined {
+  const held = windows.flatMap((window): Held[] => {
     const site = window.vantage === vantage ? window.sites[key] : undefined;
-    if (site === undefined) continue;
-    const held = newest?.sites[key]?.tick ?? Number.NEGATIVE_INFINITY;
-    const isNewer = site.tick > held || (site.tick === held && window.shard < (newest?.shard ?? ""));
-    if (isNewer) newest = window;
-  }
-  return newest;
+    return site === undefined ? [] : [{ window, site }];
+  });
+  return held.sort((a, b) => b.site.tick - a.site.tick || (a.window.shard < b.window.shard ? -1 : 1))[0];
 }
 
 function blindness(
@@ -115,12 +121,14 @@ function agree(
   now: number,
 ): Pick<Health, "state" | "why" | "badSince"> {
   const ill = heard.filter((sight) => isIll(sight.conclusion.view));
+  let doubt: string | undefined;
   if (ill.length >= needed) {
     const kinds = new Map<IllKind, Sight[]>();
     for (const sight of ill)
       if (isIll(sight.conclusion.view))
         kinds.set(sight.conclusion.view, [...(kinds.get(sight.conclusion.view) ?? []), sight]);
     const agreed = [...kinds].find(([, sights]) => sights.length >= needed);
+    if (agreed?.[0] === "down") doubt = doubtOf(target, heard, agreed[1], needed);
     const [kind, sights] =
       agreed ?? [...kinds].sort(([a], [b]) => invasiveness(target, a) - invasiveness(target, b))[0] ?? [];
     if (kind === "expiring") {
@@ -128,7 +136,7 @@ function agree(
       const failing = pooledFailing(config, target, heard, evidenceFrom, now);
       if (failing !== undefined) return failing;
     }
-    if (kind !== undefined && sights !== undefined) {
+    if (kind !== undefined && sights !== undefined && doubt === undefined) {
       const badSince = sights.flatMap((sight) => sight.conclusion.badSince ?? []);
       return {
         state: kind,
@@ -142,7 +150,56 @@ function agree(
   const healthy = heard.filter((sight) => sight.conclusion.view === "healthy");
   if (healthy.length >= needed) return { state: "healthy", why: healthy[0]?.conclusion.why ?? "" };
   const suspects = heard.filter((sight) => sight.conclusion.view !== "healthy");
-  return { state: "suspect", why: whyOf(config, suspects) };
+  return { state: "suspect", why: `${doubt === undefined ? "" : `${doubt}: `}${whyOf(config, suspects)}` };
+}
+
+/** Why a quorum that sees it down is not believed yet. */
+function doubtOf(
+  target: TargetConfig,
+  heard: readonly Sight[],
+  down: readonly Sight[],
+  needed: number,
+): string | undefined {
+  if (!isSimultaneous(target, down, needed)) return "not down at the same time for long enough";
+  return isContradicted(target, heard, down, needed) ? "another vantage sees it well" : undefined;
+}
+
+/** Of the hold, so much must have been seen by a quorum at the same time. */
+const OVERLAP_SHARE = 0.8;
+
+/**
+ * Whether a quorum of these saw the failures at the same time, for most of the hold. A vantage looks once a minute: what it
+ * saw half a minute ago, through trouble of its own that is over by now, must not confirm another's trouble of this moment.
+ */
+function isSimultaneous(target: TargetConfig, sights: readonly Sight[], needed: number): boolean {
+  const runs = sights.flatMap(({ conclusion: { badSince, badUntil } }) =>
+    badSince === undefined || badUntil === undefined ? [] : [{ from: badSince, to: badUntil }],
+  );
+  return runs.some(({ from }) => {
+    const ends = runs.filter((run) => run.from <= from).map(({ to }) => to);
+    const end = ends.sort((a, b) => b - a)[needed - 1];
+    return end !== undefined && end - from >= OVERLAP_SHARE * target.rules.down.holdMs;
+  });
+}
+
+/**
+ * Whether another vantage has seen it well since the quorum sees it down. What only some see is more often the trouble of their
+ * own ways to it, which is short: they must have seen it for as long as a vantage that nobody can contradict.
+ */
+function isContradicted(
+  target: TargetConfig,
+  heard: readonly Sight[],
+  down: readonly Sight[],
+  needed: number,
+): boolean {
+  const since = Math.max(...down.map(({ conclusion }) => conclusion.badSince ?? 0));
+  const isWell = ({ samples }: Sight) => {
+    const last = samples.findLast(counts);
+    return last?.outcome === "ok" && last.startedAt > since;
+  };
+  const { holdAloneMs } = target.rules.down;
+  const lasting = down.filter(({ conclusion: { badSince = 0, badUntil = 0 } }) => badUntil - badSince >= holdAloneMs);
+  return lasting.length < needed && heard.some(isWell);
 }
 
 /** Where there is one vantage only, it goes without saying. */
@@ -197,7 +254,8 @@ function pooledFailing(
       from = Math.min(from, sample.startedAt);
     }
   }
-  if (all < minSamples || failures < minFailures || failures <= rate * all) return undefined;
+  // Samples that were not taken yet count as good, so that many failures need not wait for them.
+  if (failures < minFailures || failures <= rate * Math.max(all, minSamples)) return undefined;
   if (seenFrom.size < Math.min(2, config.vantages.length)) return undefined;
   // One unbroken run per vantage is an outage, not a rate: it is over by itself, or the rule for `down` decides.
   if (runs <= seenFrom.size) return undefined;
@@ -210,6 +268,11 @@ function pooledFailing(
 
 export function isIll(view: View): view is Exclude<IllKind, "inconclusive"> {
   return view !== "healthy" && view !== "suspect" && view !== "inconclusive";
+}
+
+/** Whether something is wrong now. A certificate that ends has weeks, and many end on one day: that is no trouble of the fleet's. */
+export function isIllToday(view: View): boolean {
+  return isIll(view) && view !== "expiring";
 }
 
 /**

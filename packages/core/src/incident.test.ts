@@ -203,6 +203,7 @@ it("a proposal that nobody answers calls a person when it lapses", () => {
   expect(watch.texts("human")).toEqual([]);
   watch.minutes(5, "refused");
   expect(watch.texts("human")).toEqual(["restart was proposed and nobody answered within 30 min"]);
+  expect(watch.texts("refused")).toEqual(["restart was not done: nobody said yes in time"]);
 });
 
 it("a fleet that turned ill at once is left alone for as long as it stays ill, not for five minutes only", () => {

@@ -1,12 +1,12 @@
 import type { IllKind } from "@neuropilot/config";
 import { dropRequest, endAbandoned } from "./attempt.ts";
-import { withVerdict } from "./effectiveness.ts";
+import { NO_ENDINGS, withVerdict } from "./effectiveness.ts";
 import { isCurable, openMaintenance } from "./guards.ts";
 import { gravity, type Health, isIll, isWellFor } from "./health.ts";
 import { type Attempt, attemptInFlight, type Incident, type TargetItem, withAttempt } from "./item.ts";
 import { usedRung } from "./ladder.ts";
 import { type Draft, isNews, lookAt, needHuman, type Policy, type Scene, say } from "./scene.ts";
-import { scoreAtEnd } from "./shadow.ts";
+import { ladderTakesMs, leftAlone, scoreAtEnd } from "./shadow.ts";
 import { shorten, withEntry } from "./timeline.ts";
 import { hasRecovered } from "./verify.ts";
 import { seconds } from "./view.ts";
@@ -177,13 +177,31 @@ export function noRemedy(kind: IllKind): string {
 
 export function closeIfRecovered(draft: Draft, scene: Scene): void {
   const { item } = draft;
-  const { now } = scene;
+  const { now, policy } = scene;
   const { incident } = item;
   if (incident === undefined || !closable(item) || !hasRecovered(item, scene)) return;
   const healed = incident.attempts.some((attempt) => attempt.verdict === "healed");
   const lasted = seconds(now - (incident.failedAt ?? incident.openedAt));
   const claim = incident.attempts.some(usedRung) ? ", and no remedy can claim it" : ", by itself";
   close(draft, now, healed ? "healed" : "recovered", `healthy again after ${lasted}${healed ? "" : claim}`);
+  draft.item = withEnding(draft.item, policy);
+}
+
+/** Counts how the incident that has just recovered ended. */
+function withEnding(item: TargetItem, policy: Policy): TargetItem {
+  const incident = item.closed.at(-1);
+  if (incident === undefined) return item;
+  const { kind } = incident;
+  const before = item.endings?.[kind] ?? NO_ENDINGS;
+  const takesMs = ladderTakesMs(policy, kind);
+  const { left, soon } = takesMs === undefined ? NO_ENDINGS : leftAlone(incident, takesMs);
+  const after = {
+    ended: before.ended + 1,
+    alone: before.alone + (incident.attempts.some(usedRung) ? 0 : 1),
+    left: before.left + left,
+    soon: before.soon + soon,
+  };
+  return { ...item, endings: { ...item.endings, [kind]: after } };
 }
 
 /** A call that is under way must end in a verdict before its incident may close. */
@@ -205,13 +223,7 @@ function closed(item: TargetItem, now: number, end: NonNullable<Incident["end"]>
   const wellSince = end === "superseded" ? {} : { wellSince: now };
   const recovered = end === "healed" || end === "recovered";
   const over = scoreAtEnd({ ...incident, endedAt: now, end }, now, recovered);
-  const endings = recovered ? { endings: withEnding(item, incident) } : {};
-  return { ...rest, ...wellSince, ...endings, closed: [...rest.closed, over] };
-}
-
-function withEnding({ endings }: TargetItem, { kind, attempts }: Incident): NonNullable<TargetItem["endings"]> {
-  const { ended, alone } = endings?.[kind] ?? { ended: 0, alone: 0 };
-  return { ...endings, [kind]: { ended: ended + 1, alone: attempts.some(usedRung) ? alone : alone + 1 } };
+  return { ...rest, ...wellSince, closed: [...rest.closed, over] };
 }
 
 /**

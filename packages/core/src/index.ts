@@ -4,6 +4,7 @@ export * from "./chain.ts";
 export * from "./decide.ts";
 export * from "./effectiveness.ts";
 export * from "./explain.ts";
+export * from "./explain-timeline.ts";
 export * from "./guards.ts";
 export * from "./health.ts";
 export * from "./history.ts";

@@ -167,6 +167,8 @@ export interface TargetItem {
   readonly cooldowns: Readonly<Partial<Record<Remedy, Cooldown>>>;
   /** Of what would have been called in `observe`. */
   readonly shadowCooldowns?: Readonly<Partial<Record<Remedy, Cooldown>>>;
+  /** When, within the window of the target's budget. */
+  readonly shadowCalls?: readonly number[];
   /** How attempts have ended, by remedy and kind of ill health. */
   readonly effects?: Effects;
   /** How incidents have ended, by kind of ill health. */

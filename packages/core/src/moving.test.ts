@@ -51,25 +51,25 @@ describe("what is remembered of a target's health", () => {
     return draft.item.health;
   };
 
-  it.each<[string, TargetItem["health"], TargetItem["health"]]>([
-    ["its beginning, while it stays as it is", observed("healthy", before), before],
+  it.each<[string, () => TargetItem["health"], TargetItem["health"]]>([
+    ["its beginning, while it stays as it is", () => observed("healthy", before), before],
     [
       "a new beginning, when it changes",
-      observed("down", before),
+      () => observed("down", before),
       { state: "down", since: NOW, why: "it is down", site: "primary" },
     ],
     [
       "a new beginning, at another site",
-      observed("healthy", { ...before, site: "secondary" }),
+      () => observed("healthy", { ...before, site: "secondary" }),
       { state: "healthy", since: NOW, why: "it is healthy", site: "primary" },
     ],
     [
       "that nothing can be seen, and when it was last looked",
-      observed("inconclusive", before),
+      () => observed("inconclusive", before),
       { state: "inconclusive", since: NOW, why: "it is inconclusive", site: "primary", lookedAt: NOW },
     ],
   ])("%s", (_name, health, expected) => {
-    expect(health).toEqual(expected);
+    expect(health()).toEqual(expected);
   });
 
   const blind = (lookedAt?: number): TargetItem["health"] => ({
@@ -132,50 +132,54 @@ describe("healthy observations in a row", () => {
   };
   const at = (streak: number, tick: number, from = 3) => ({ recovery: { streak, tick, from } });
 
-  it.each<[string, TargetItem["recovery"], TargetItem["recovery"]]>([
-    ["begin with the first", recovery("healthy", at(0, 0)), { streak: 1, tick: NOW - 1_000, from: NOW }],
-    ["go on with the next", recovery("healthy", at(1, 7)), { streak: 2, tick: NOW - 1_000, from: 3 }],
-    ["count each once", recovery("healthy", at(1, NOW - 1_000)), { streak: 1, tick: NOW - 1_000, from: 3 }],
-    ["do not count what is older than the last", recovery("healthy", at(1, NOW)), { streak: 1, tick: NOW, from: 3 }],
+  it.each<[string, () => TargetItem["recovery"], TargetItem["recovery"]]>([
+    ["begin with the first", () => recovery("healthy", at(0, 0)), { streak: 1, tick: NOW - 1_000, from: NOW }],
+    ["go on with the next", () => recovery("healthy", at(1, 7)), { streak: 2, tick: NOW - 1_000, from: 3 }],
+    ["count each once", () => recovery("healthy", at(1, NOW - 1_000)), { streak: 1, tick: NOW - 1_000, from: 3 }],
+    [
+      "do not count what is older than the last",
+      () => recovery("healthy", at(1, NOW)),
+      { streak: 1, tick: NOW, from: 3 },
+    ],
     [
       "do not count what is seen during the warm-up",
-      recovery("healthy", { ...at(1, 7), evidenceFrom: NOW + 1 }),
+      () => recovery("healthy", { ...at(1, 7), evidenceFrom: NOW + 1 }),
       { streak: 1, tick: 7, from: 3 },
     ],
     [
       "count from the warm-up's end",
-      recovery("healthy", { ...at(1, 7), evidenceFrom: NOW }),
+      () => recovery("healthy", { ...at(1, 7), evidenceFrom: NOW }),
       { streak: 2, tick: NOW - 1_000, from: 3 },
     ],
-    ["end with anything else", recovery("suspect", at(2, 7)), { streak: 0, tick: NOW - 1_000, from: 0 }],
+    ["end with anything else", () => recovery("suspect", at(2, 7)), { streak: 0, tick: NOW - 1_000, from: 0 }],
     [
       "end, and what was counted is not counted again",
-      recovery("suspect", at(2, NOW)),
+      () => recovery("suspect", at(2, NOW)),
       { streak: 0, tick: NOW, from: 0 },
     ],
-    ["that have not begun do not end", recovery("down", at(0, 7)), { streak: 0, tick: 7, from: 3 }],
+    ["that have not begun do not end", () => recovery("down", at(0, 7)), { streak: 0, tick: 7, from: 3 }],
     [
       "of an outage go on while only a certificate ends",
-      recovery("expiring", at(1, 7), { kind: "down" }),
+      () => recovery("expiring", at(1, 7), { kind: "down" }),
       { streak: 2, tick: NOW - 1_000, from: 3 },
     ],
     [
       "of a certificate do not",
-      recovery("expiring", at(1, 7), { kind: "expiring" }),
+      () => recovery("expiring", at(1, 7), { kind: "expiring" }),
       { streak: 0, tick: NOW - 1_000, from: 0 },
     ],
     [
       "outlive a clock that was set back by two minutes",
-      recovery("healthy", at(1, NOW + 120_000)),
+      () => recovery("healthy", at(1, NOW + 120_000)),
       { streak: 1, tick: NOW + 120_000, from: 3 },
     ],
     [
       "begin to count again after one that was set back further",
-      recovery("healthy", at(1, NOW + 120_001)),
+      () => recovery("healthy", at(1, NOW + 120_001)),
       { streak: 2, tick: NOW - 1_000, from: 3 },
     ],
   ])("%s", (_name, after, expected) => {
-    expect(after).toEqual(expected);
+    expect(after()).toEqual(expected);
   });
 });
 
@@ -445,12 +449,20 @@ describe("an incident closes", () => {
 
   it("and how it ended is counted by kind: with and without a call", () => {
     const alone = closed({}).item.endings;
-    expect(alone).toEqual({ down: { ended: 1, alone: 1 } });
-    const endings = { slow: { ended: 9, alone: 9 }, down: { ended: 2, alone: 1 } };
-    expect(closed({}, { ...ready, endings }).item.endings).toEqual({ ...endings, down: { ended: 3, alone: 2 } });
+    expect(alone).toEqual({ down: { ended: 1, alone: 1, left: 1, soon: 1 } });
+    const endings = {
+      slow: { ended: 9, alone: 9, left: 9, soon: 9 },
+      down: { ended: 2, alone: 1, left: 5, soon: 3 },
+    };
+    expect(closed({}, { ...ready, endings }).item.endings).toEqual({
+      ...endings,
+      down: { ended: 3, alone: 2, left: 6, soon: 4 },
+    });
+    const long = closed({ openedAt: NOW - 9_999_999 }, { ...ready, endings });
+    expect(long.item.endings?.down).toMatchObject({ left: 6, soon: 3 });
     expect(closed({ attempts: [attemptOf()] }, { ...ready, endings }).item.endings).toEqual({
       ...endings,
-      down: { ended: 3, alone: 1 },
+      down: { ended: 3, alone: 1, left: 5, soon: 3 },
     });
   });
 

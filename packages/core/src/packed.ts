@@ -39,7 +39,7 @@ function detailIndex(details: string[], detail: string | undefined): string {
 export function unpackSamples(text: string): Sample[] {
   const [packed, details] = readPacked(text);
   const samples: Sample[] = [];
-  const fields = Array.from({ length: FIELDS }, () => Number.NaN);
+  const fields = Array.from<number>({ length: FIELDS });
   let at = 0;
   for (let from = 0; from < packed.length; ) {
     const next = packed.indexOf(";", from);

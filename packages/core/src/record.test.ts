@@ -1,8 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { decide } from "./decide.ts";
-import { attemptOf, fleet, incidentOf, sampleAt, sceneOf, targetConfig, worldOf } from "./fixture.ts";
+import { decide, replay } from "./decide.ts";
+import { attemptOf, fleet, incidentOf, sampleAt, sceneOf, targetConfig, windowAfter, worldOf } from "./fixture.ts";
 import { newTargetItem, type TargetItem } from "./item.ts";
-import { policyDigest, readDecision, readRecord, resultDigest, stateOf, writeDecision, writePolicy } from "./record.ts";
+import {
+  configDigest,
+  policyDigest,
+  readDecision,
+  readRecord,
+  recordedPolicy,
+  resultDigest,
+  resultParts,
+  stateOf,
+  writeDecision,
+  writePolicy,
+} from "./record.ts";
 import type { SeenWorld } from "./scene.ts";
 import type { Heartbeat, SiteWindow, WindowItem } from "./window.ts";
 
@@ -63,27 +74,32 @@ describe("a decision's record", () => {
     expect(budget).toEqual({ target: { a: NOW }, fleet: {} });
   });
 
-  it("holds its own shard's heartbeat, and the others of a vantage as one sum", () => {
+  it("holds its own shard's heartbeat, and the others of a vantage as one sum, in the order of the first of each", () => {
     const heartbeats = [
-      beat("0", { ill: 2 }),
-      beat("1", { ill: 3, total: 20, at: NOW - 5, illSince: [NOW - 1] }),
-      beat("2", { ill: 4, total: 30, at: NOW - 9, illSince: [NOW - 2, NOW - 3] }),
       beat("3", { vantage: "far", ill: 5, total: 40 }),
+      beat("1", { ill: 3, total: 20, at: NOW - 5, illSince: [NOW - 1], suspects: ["web/primary"] }),
+      beat("0", { ill: 2 }),
+      beat("2", { ill: 4, total: 30, at: NOW - 9, illSince: [NOW - 2, NOW - 3] }),
+      beat("3", { ill: 1, total: 3 }),
+      beat("7", { vantage: "far", ill: 2, total: 4, at: NOW + 2 }),
       beat("4", { at: NOW - 300_001, ill: 9 }),
-      beat("5", { vantage: "edge", at: NOW - 300_000, ill: 1 }),
+      beat("5", { vantage: "edge", at: NOW - 300_000, ill: 1, illSince: [] }),
     ];
     const windows = [windowOf("0", { "api/primary": site(1) }), windowOf("1", { "web/primary": site(1) })];
     expect(recorded({ heartbeats, windows }).world.heartbeats).toEqual([
-      beat("0", { ill: 2 }),
+      beat("others", { vantage: "far", ill: 7, total: 44 }),
       beat("others", { ill: 7, total: 50, at: NOW - 9, illSince: [NOW - 1, NOW - 2, NOW - 3] }),
-      beat("others", { vantage: "far", ill: 5, total: 40, illSince: [] }),
+      beat("0", { ill: 2 }),
+      beat("others", { ill: 1, total: 3 }),
       beat("others", { vantage: "edge", at: NOW - 300_000, ill: 1, illSince: [] }),
     ]);
   });
 
-  it("holds at most 200 of the others' times", () => {
-    const heartbeats = [beat("1", { illSince: Array.from({ length: 300 }, (_, index) => NOW - index) })];
-    expect(recorded({ heartbeats }).world.heartbeats[0]?.illSince?.length).toBe(200);
+  it("holds all of the others' times, and the first 200 of a fleet that would be too much", () => {
+    const ill = (count: number) => [beat("1", { illSince: Array.from({ length: count }, (_, index) => NOW - index) })];
+    const held = (count: number) => recorded({ heartbeats: ill(count) }).world.heartbeats[0]?.illSince;
+    expect(held(3_000)).toEqual(ill(3_000)[0]?.illSince);
+    expect(held(5_000)).toEqual(ill(200)[0]?.illSince);
   });
 
   it("leaves out what deciding never reads: timelines, archives and the log itself", () => {
@@ -102,15 +118,45 @@ describe("a decision's record", () => {
     });
   });
 
-  it("of too much holds the newest samples, and says so", () => {
-    const targets = Array.from({ length: 40 }, (_, index) => ({ id: `s${index}`, url: "https://api.example.com" }));
-    const wide = { config: fleet(), target: targetConfig({ sites: targets }) };
-    const sites = Object.fromEntries(targets.map(({ id }) => [`api/${id}`, site(160)]));
-    const world = worldOf([windowOf("0", sites)]);
-    const read = readDecision(writeDecision(sceneOf("down", { now: NOW, policy: wide, world }), item, rest));
-    expect(read.abridged).toBe(true);
-    expect(read.world.windows[0]?.sites["api/s7"]?.samples).toEqual(site(160).samples.slice(-40));
-    expect(recorded({ windows: [windowOf("0", { "api/primary": site(160) })] }).abridged).toBeUndefined();
+  const wide = (count: number) => {
+    const sites = Array.from({ length: count }, (_, index) => ({ id: `s${index}`, url: "https://api.example.com" }));
+    const windows = [windowOf("0", Object.fromEntries(sites.map(({ id }) => [`api/${id}`, site(160)])))];
+    return { policy: { config: fleet(), target: targetConfig({ sites }) }, world: worldOf(windows) };
+  };
+
+  it.each([
+    [1, 160],
+    [40, 40],
+    [80, 20],
+    [160, 10],
+    [250, 5],
+    [450, 0],
+  ])("of %i sites holds the newest %i samples each, so that it stays within bounds", (count, kept) => {
+    const body = writeDecision(sceneOf("down", { now: NOW, ...wide(count) }), item, rest);
+    expect(body.length).toBeLessThanOrEqual(60_000);
+    const samples = readDecision(body).world.windows[0]?.sites[`api/s${count - 1}`]?.samples;
+    expect(samples).toEqual(kept === 0 ? [] : site(160).samples.slice(-kept));
+  });
+});
+
+describe("a decision about which one entry cannot hold all", () => {
+  const samples = Array.from({ length: 23 }, (_, index) => sampleAt(NOW - 115_000 + index * 5_000, "refused"));
+  const windows = [windowAfter(undefined, "local", NOW - 55_000, samples)];
+  const recordOf = (ill: number) => {
+    const illSince = Array.from({ length: ill }, (_, index) => NOW - index);
+    const own = worldOf(windows).heartbeats;
+    const world = worldOf(windows, { heartbeats: [...own, beat("1", { ill, illSince, total: 6_000 })] });
+    const body = decide(policy, item, world, { kind: "reconcile", at: NOW }, NOW).item.audit.pending[1]?.body;
+    return readDecision(body ?? "");
+  };
+
+  it("says so where it comes out otherwise from what the entry holds, and only there", () => {
+    const [few, many] = [recordOf(3_000), recordOf(5_000)];
+    expect(few.because.join()).toMatch(/3000 of 6001 targets turned ill/);
+    expect(few.abridged).toBeUndefined();
+    expect(replay(policy, few).result).toBe(few.result);
+    expect(many.because.join()).toMatch(/5000 of 6001 targets turned ill/);
+    expect(many.abridged).toBe(true);
   });
 });
 
@@ -136,10 +182,42 @@ describe("reading a record", () => {
     expect(readRecord(JSON.stringify(step))).toEqual({ ok: true, record: step });
     expect(readRecord(writePolicy(policy, NOW))).toEqual({
       ok: true,
-      record: { kind: "policy", now: NOW, digest: policyDigest(policy), config: fleet({ targets: [policy.target] }) },
+      record: { kind: "policy", now: NOW, digest: policyDigest(policy), config: recordedPolicy(policy).config },
     });
     const body = writeDecision(sceneOf("down", { now: NOW, policy }), item, rest);
     expect(readRecord(body)).toEqual({ ok: true, record: readDecision(body) });
+  });
+});
+
+describe("a policy's record", () => {
+  const asked = targetConfig({
+    sites: [{ id: "primary", url: "https://ada:hush@api.example.com/?key=hush" }],
+    headers: { authorization: "Bearer hush" },
+    expect: [{ kind: "header", name: "x-token", contains: "hush" }],
+  });
+  const config = fleet({
+    targets: [asked, targetConfig({ id: "web", headers: { cookie: "hush" } })],
+    controls: { endpoints: [{ id: "c", url: "https://hush.example.com" }], allowPrivate: false, timeoutMs: 1 },
+  });
+
+  it("holds this target alone, and nothing of how it is asked, for that may be a credential", () => {
+    const body = writePolicy({ config, target: asked }, NOW);
+    expect(body).not.toContain("hush");
+    const read = readRecord(body);
+    if (!read.ok || read.record.kind !== "policy") throw new Error("it is no policy");
+    expect(configDigest(read.record.config)).toBe(read.record.digest);
+    const target = { ...asked, sites: [{ id: "primary", url: "" }], headers: {}, expect: [] };
+    expect(read.record.config).toEqual({
+      ...config,
+      controls: { ...config.controls, endpoints: [] },
+      targets: [target],
+    });
+  });
+
+  it("has the same digest as what was read back, whatever the credentials are by now", () => {
+    const digest = policyDigest({ config, target: asked });
+    expect(policyDigest(recordedPolicy({ config, target: asked }))).toBe(digest);
+    expect(policyDigest({ config, target: { ...asked, headers: { authorization: "Bearer new" } } })).toBe(digest);
   });
 });
 
@@ -187,6 +265,23 @@ describe("the digest", () => {
     ["the policy that the log holds", { ...after, policy: "p" }, false],
   ])("of a result changes with %s: %s", (_name, one, changes) => {
     expect(digestOf(one) !== digestOf(after)).toBe(changes);
+  });
+
+  it.each<[string, Partial<TargetItem>, readonly string[]]>([
+    ["nothing", {}, []],
+    ["a cooldown", { cooldowns: { restart: { until: 1, streak: 0, lastClaimAt: 0 } } }, ["cooldowns"]],
+    ["what is absent otherwise", { wellSince: 1 }, ["wellSince"]],
+    [
+      "an attempt",
+      { incident: { ...incidentOf(), ...after.incident, attempts: [attemptOf()] } },
+      ["incident.attempts"],
+    ],
+    ["two things", { tokens: 9, incidents: 9 }, ["incidents", "tokens"]],
+    ["what a record does not hold", { audit: { n: 9, head: "h", pending: [] }, policy: "p", nextActionAt: 1 }, []],
+  ])("of each part shows where a result differs in %s", (_name, change, names) => {
+    const [one, other] = [resultParts(before, after), resultParts(before, { ...after, ...change })];
+    expect(Object.keys({ ...one, ...other }).filter((name) => one[name] !== other[name])).toEqual(names);
+    expect(Object.values(one).every((part) => /^[0-9a-f]{8}$/.test(part))).toBe(true);
   });
 
   it("of a result changes with the reasons, and holds all that a new incident says", () => {

@@ -6,9 +6,10 @@ import { packSamples, unpackSamples } from "./packed.ts";
 import type { Input, Policy, Scene, SeenWorld } from "./scene.ts";
 import { type Heartbeat, siteKey, type WindowItem } from "./window.ts";
 
-/** A decision's record holds what it looked at; beyond this many bytes only the newest samples of each window. */
+/** A decision's record holds what it looked at; beyond this many bytes only the newest samples of each window, ever fewer. */
 const MAX_BYTES = 60_000;
-const FEW_SAMPLES = 40;
+const FEWER_SAMPLES = [40, 20, 10, 5, 0];
+const FEWER_TIMES = 200;
 
 /** What a decision was made from: enough to make it again. */
 export interface DecisionRecord {
@@ -23,9 +24,11 @@ export interface DecisionRecord {
   readonly world: SeenWorld;
   /** SHA-256 of all that came of it, as `resultDigest` takes it. Absent in what earlier versions wrote. */
   readonly result?: string;
+  /** Of each part of that, as `resultParts` takes it, so that a replay that comes out otherwise can say where. */
+  readonly parts?: Readonly<Record<string, string>>;
   /** Which policy it was made under: the digest of a `policy` record before it. */
   readonly policy?: string;
-  /** There was too much to look at for one entry: only the newest samples, so that a replay may differ. */
+  /** There was too much to look at for one entry, and from what it holds the decision comes out otherwise. */
   readonly abridged?: true;
 }
 
@@ -46,18 +49,30 @@ export interface StepRecord {
   readonly run?: string;
 }
 
-/** The config as far as one target's decisions depend on it. It holds no secret: those stay in the environment. */
-function configFor({ config, target }: Policy): Config {
-  return { ...config, targets: [target] };
+/**
+ * The policy as far as one target's decisions depend on it. How the target is asked is left out: deciding never reads that, and
+ * headers and addresses may hold a credential, which must not stand in a log that is kept.
+ */
+export function recordedPolicy({ config, target }: Policy): Policy {
+  const sites = target.sites.map((site) => ({ ...site, url: "" }));
+  const asked: TargetConfig = { ...target, sites, headers: {}, expect: [] };
+  const controls = { ...config.controls, endpoints: [] };
+  return { config: { ...config, controls, targets: [asked] }, target: asked };
 }
 
 /** SHA-256 of the policy, so that a change of it is seen. */
 export function policyDigest(policy: Policy): string {
-  return sha256(JSON.stringify(configFor(policy)));
+  return configDigest(recordedPolicy(policy).config);
+}
+
+/** SHA-256 of a config as a policy's record holds it, whatever this version would leave out of it. */
+export function configDigest(config: Config): string {
+  return sha256(JSON.stringify(config));
 }
 
 export function writePolicy(policy: Policy, now: number): string {
-  const record: PolicyRecord = { kind: "policy", now, digest: policyDigest(policy), config: configFor(policy) };
+  const { config } = recordedPolicy(policy);
+  const record: PolicyRecord = { kind: "policy", now, digest: configDigest(config), config };
   return JSON.stringify(record);
 }
 
@@ -71,12 +86,26 @@ export function resultDigest(
   requests: readonly OutboxEntry[],
   because: readonly string[],
 ): string {
+  return sha256(JSON.stringify({ item: comparable(before, after), requests, because }));
+}
+
+/** The first 8 digits of SHA-256 of each field of the item, and of its incident's, by name. */
+export function resultParts(before: TargetItem, after: TargetItem): Readonly<Record<string, string>> {
+  const { incident, ...item } = comparable(before, after);
+  const fields = [
+    ...Object.entries(item),
+    ...Object.entries(incident ?? {}).map(([name, value]) => [`incident.${name}`, value] as const),
+  ];
+  return Object.fromEntries(fields.map(([name, value]) => [name, sha256(JSON.stringify(value ?? null)).slice(0, 8)]));
+}
+
+function comparable(before: TargetItem, after: TargetItem): Omit<TargetItem, "audit" | "nextActionAt" | "policy"> {
   const { audit: _, nextActionAt: __, policy: ___, ...item } = after;
   const known = new Set(before.closed.map(({ id }) => id));
   const closed = after.closed.filter(({ id }) => !known.has(id)).map((incident) => withNewEntries(incident, before));
   const { incident } = after;
   const open = incident === undefined ? {} : { incident: withNewEntries(incident, before) };
-  return sha256(JSON.stringify({ item: { ...item, closed, ...open }, requests, because }));
+  return { ...item, closed, ...open };
 }
 
 function withNewEntries(incident: Incident, { incident: before }: TargetItem): Incident {
@@ -92,14 +121,13 @@ function sha256(text: string): string {
 export function writeDecision(
   { policy, world, now }: Scene,
   before: TargetItem,
-  rest: Pick<DecisionRecord, "input" | "because" | "state" | "result">,
+  rest: Pick<DecisionRecord, "input" | "because" | "state" | "result" | "parts" | "abridged">,
 ): string {
-  const write = (most?: number) =>
+  const write = (samples?: number) =>
     JSON.stringify({
       kind: "decision",
       now,
       policy: policyDigest(policy),
-      ...(most === undefined ? {} : { abridged: true }),
       ...rest,
       item: withoutHistory(before),
       world: {
@@ -108,12 +136,16 @@ export function writeDecision(
           target: within(world.budget.target, policy.target.budget.perMs, now),
           fleet: within(world.budget.fleet, policy.config.fleetBudget.perMs, now),
         },
-        heartbeats: sumOthers(policy, world, now),
-        windows: world.windows.map((window) => packWindow(window, policy.target, most)),
+        heartbeats: sumOthers(policy, world, now, samples === undefined ? undefined : FEWER_TIMES),
+        windows: world.windows.map((window) => packWindow(window, policy.target, samples)),
       },
     });
-  const whole = write();
-  return whole.length <= MAX_BYTES ? whole : write(FEW_SAMPLES);
+  let text = write();
+  for (const samples of FEWER_SAMPLES) {
+    if (text.length <= MAX_BYTES) break;
+    text = write(samples);
+  }
+  return text;
 }
 
 /** Reads a decision's record back. Throws for a body that `writeDecision` has not written. */
@@ -184,33 +216,48 @@ function within(budget: Budget, perMs: number, now: number): Budget {
     : Object.fromEntries(Object.entries(budget).filter(([, at]) => at > now - perMs));
 }
 
-/** The fleet guard adds up over a vantage's shards, so the other shards' sum does as well as their heartbeats. */
-function sumOthers({ config, target }: Policy, world: SeenWorld, now: number): readonly Heartbeat[] {
-  const key = (window: { vantage: string; shard: string }) => `${window.vantage}#${window.shard}`;
+/**
+ * The fleet guard adds up over a vantage's shards, so the other shards' sum does as well as their heartbeats. It names the first
+ * vantage, so each sum stands where the first of its heartbeats stood.
+ */
+function sumOthers({ config, target }: Policy, world: SeenWorld, now: number, times?: number): readonly Heartbeat[] {
   const own = new Set(
-    world.windows.filter((window) => target.sites.some(({ id }) => window.sites[siteKey(target.id, id)])).map(key),
+    world.windows.filter((window) => target.sites.some(({ id }) => window.sites[siteKey(target.id, id)])).map(shardKey),
   );
-  const others = new Map<string, Heartbeat>();
-  for (const beat of world.heartbeats) {
-    if (own.has(key(beat)) || beat.at < now - config.fleetGuard.withinMs) continue;
-    const sum = others.get(beat.vantage);
-    others.set(beat.vantage, {
-      ...beat,
-      shard: "others",
-      at: Math.min(beat.at, sum?.at ?? beat.at),
-      ill: beat.ill + (sum?.ill ?? 0),
-      total: beat.total + (sum?.total ?? 0),
-      illSince: [...(sum?.illSince ?? []), ...(beat.illSince ?? [])].slice(0, 200),
-    });
+  const beats = new Map<string, Heartbeat>();
+  for (const [index, beat] of world.heartbeats.entries()) {
+    if (own.has(shardKey(beat))) beats.set(`own ${index}`, beat);
+    else if (beat.at >= now - config.fleetGuard.withinMs) {
+      // An earlier version's heartbeat has a number and no times: the guard takes one or the other.
+      const key = `${beat.illSince === undefined} ${beat.vantage}`;
+      beats.set(key, withOther(beats.get(key), beat, times));
+    }
   }
-  return [...world.heartbeats.filter((beat) => own.has(key(beat))), ...others.values()];
+  return [...beats.values()];
+}
+
+function shardKey({ vantage, shard }: { readonly vantage: string; readonly shard: string }): string {
+  return `${vantage}#${shard}`;
+}
+
+function withOther(sum: Heartbeat | undefined, beat: Heartbeat, times: number | undefined): Heartbeat {
+  const { suspects: _, illSince, ...rest } = beat;
+  const since = [...(sum?.illSince ?? []), ...(illSince ?? [])].slice(0, times);
+  return {
+    ...rest,
+    shard: "others",
+    at: Math.min(beat.at, sum?.at ?? beat.at),
+    ill: beat.ill + (sum?.ill ?? 0),
+    total: beat.total + (sum?.total ?? 0),
+    ...(illSince === undefined ? {} : { illSince: since }),
+  };
 }
 
 function packWindow(window: WindowItem, target: TargetConfig, most: number | undefined): PackedWindow {
   const sites = target.sites.flatMap(({ id }) => {
     const site = window.sites[siteKey(target.id, id)];
     if (site === undefined) return [];
-    const samples = most === undefined ? site.samples : site.samples.slice(-most);
+    const samples = most === undefined ? site.samples : site.samples.slice(Math.max(0, site.samples.length - most));
     return [[siteKey(target.id, id), { ...site, samples: packSamples(samples) }] as const];
   });
   return { ...window, sites: Object.fromEntries(sites) };

@@ -1,6 +1,6 @@
 import type { Config, TargetConfig } from "@neuropilot/config";
 import type { World } from "./guards.ts";
-import { type Health, healthOf, isIll, type Sights } from "./health.ts";
+import { type Health, healthOf, isIll, isIllToday, type Sights } from "./health.ts";
 import type { TargetItem, TimelineEntry } from "./item.ts";
 import { firstTime, withEntry, withHuman } from "./timeline.ts";
 
@@ -54,8 +54,7 @@ export function see(policy: Policy, item: TargetItem, world: SeenWorld, now: num
   const stateOf = (id: string) => sites[id]?.state ?? "inconclusive";
   // A certificate that ends at one site can wait for what is wrong now at another.
   const ill =
-    target.sites.find(({ id }) => isIll(stateOf(id)) && stateOf(id) !== "expiring") ??
-    target.sites.find(({ id }) => isIll(stateOf(id)));
+    target.sites.find(({ id }) => isIllToday(stateOf(id))) ?? target.sites.find(({ id }) => isIll(stateOf(id)));
   const site = item.incident?.site ?? ill?.id ?? target.sites[0]?.id ?? "";
   const health = sites[site] ?? GONE;
   return { policy, world, now, sites, site, health };

@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { attemptOf, fleet, incidentOf, sceneOf, targetConfig } from "./fixture.ts";
-import { newTargetItem, type TargetItem, type WouldHave } from "./item.ts";
+import { type Attempt, type Incident, newTargetItem, type TargetItem, type WouldHave } from "./item.ts";
 import type { Draft } from "./scene.ts";
-import { asIfCalled, scoreAtEnd, scoreShadow, shadowRefusal, shadowTakesMs, withShadow } from "./shadow.ts";
+import {
+  asIfCalled,
+  ladderTakesMs,
+  leftAlone,
+  scoreAtEnd,
+  scoreShadow,
+  shadowBudgetIsSpent,
+  shadowRefusal,
+  shadowTakesMs,
+  withShadow,
+} from "./shadow.ts";
 import type { View } from "./view.ts";
 
 const NOW = 1_800_000_000_000;
@@ -27,6 +37,27 @@ const held = { until: NOW, streak: 2, lastClaimAt: NOW - 5 };
 describe("what would have been called", () => {
   it("takes as long as a real attempt until it is judged", () => {
     expect(shadowTakesMs(policy, "restart")).toBe(TAKES);
+  });
+
+  it("takes as long for a kind as the first remedy on its ladder that can be called, if there is one", () => {
+    expect(ladderTakesMs(policy, "down")).toBe(TAKES);
+    expect(ladderTakesMs(policy, "failing")).toBe(10_000 + 240_000 + 2_000);
+    expect(ladderTakesMs(policy, "loaded")).toBeUndefined();
+    const down = [
+      { remedy: "failover" as const, times: 1 },
+      { remedy: "purge-cache" as const, times: 1 },
+    ];
+    const other = { ...policy, target: targetConfig({ ladders: { ...policy.target.ladders, down } }) };
+    expect(ladderTakesMs(other, "down")).toBe(10_000 + 240_000 + 2_000);
+  });
+
+  it("uses up the budget of the target, as far as its window reaches", () => {
+    const calls = [NOW - 3_600_000, NOW - 3_599_999, NOW - 1, NOW - 1];
+    const item = withShadow(itemWith([], { shadowCalls: calls }), policy, "restart", NOW);
+    expect(item.shadowCalls).toEqual([...calls.slice(1), NOW]);
+    expect(shadowBudgetIsSpent(item, policy, NOW)).toBe(true);
+    expect(shadowBudgetIsSpent(item, policy, NOW + 1)).toBe(false);
+    expect(shadowBudgetIsSpent(itemWith([]), policy, NOW)).toBe(false);
   });
 
   it("uses up the ladder like a real one, at its site and for its kind", () => {
@@ -129,6 +160,34 @@ describe("it is judged by what the service did without it", () => {
     expect(scored(state, open, now)).toBe(score);
   });
 
+  it.each<[string, Partial<Attempt>, WouldHave["score"]]>([
+    ["says nothing where something was called since", { callStartedAt: NOW - TAKES }, "unknown"],
+    ["says nothing where something may have been called since", { at: NOW }, "unknown"],
+    ["holds where the last call came before", { callStartedAt: NOW - TAKES - 1 }, "still-ill"],
+    ["holds where what was decided since was never called", { at: NOW, mayHaveCalled: false }, "still-ill"],
+  ])("%s", (_name, change, score) => {
+    const attempts = [attemptOf(change)];
+    const incident = incidentOf({ wouldHave: [would()], attempts });
+    const draft: Draft = { item: { ...itemWith([]), incident }, because: [] };
+    scoreShadow(draft, sceneOf("slow", { now: NOW, policy }));
+    expect(draft.item.incident?.wouldHave[0]?.score).toBe(score);
+    const atEnd = scoreAtEnd(incident, NOW, true).wouldHave[0]?.score;
+    expect(atEnd).toBe(score === "unknown" ? "unknown" : "recovered");
+  });
+
+  it.each<[string, View, View, WouldHave["score"], WouldHave["score"]]>([
+    ["still ill where it would have been called", "slow", "healthy", "still-ill", "still-ill"],
+    ["well there, whatever is wrong elsewhere now: nobody sees how it ended", "healthy", "down", undefined, "unknown"],
+  ])("by the site it was for, after the incident has moved: %s", (_name, there, here, score, atEnd) => {
+    const health = (state: View) => ({ state, why: "", views: {}, observation: 0 });
+    const sites = { primary: health(here), secondary: health(there) };
+    const draft: Draft = { item: itemWith([would({ site: "secondary" })]), because: [] };
+    scoreShadow(draft, sceneOf(here, { now: NOW, policy, sites }));
+    expect(draft.item.incident?.wouldHave[0]?.score).toBe(score);
+    if (draft.item.incident === undefined) throw new Error("the incident is gone");
+    expect(scoreAtEnd(draft.item.incident, NOW, true).wouldHave[0]?.score).toBe(atEnd);
+  });
+
   it("and where nothing is open, not at all", () => {
     const item = itemWith([would({ score: "worse" })]);
     const draft: Draft = { item, because: [] };
@@ -145,5 +204,27 @@ describe("it is judged by what the service did without it", () => {
       judged,
       { ...would(), score, scoredAt: NOW },
     ]);
+  });
+});
+
+describe("what came of a kind that was left alone", () => {
+  const over = (change: Partial<Incident>) => leftAlone(incidentOf({ endedAt: TAKES, ...change }), TAKES);
+  const scored = (score: WouldHave["score"]) => would(score === undefined ? {} : { score });
+
+  it.each<[string, Partial<Incident>, number, number]>([
+    ["well again as soon as an attempt is judged", {}, 1, 1],
+    ["ill for longer", { endedAt: TAKES + 1 }, 1, 0],
+    ["called before that time was over: nobody knows", { attempts: [attemptOf({ callStartedAt: TAKES })] }, 0, 0],
+    ["called only after it: ill for as long", { attempts: [attemptOf({ callStartedAt: TAKES + 1 })] }, 1, 0],
+    ["the first call counts", { attempts: [attemptOf(), attemptOf({ callStartedAt: TAKES + 1 })] }, 0, 0],
+    ["what was never called left it alone", { attempts: [attemptOf({ mayHaveCalled: false })] }, 1, 1],
+    ["each score of observe counts", { wouldHave: [scored("still-ill"), scored("worse"), scored("recovered")] }, 3, 1],
+    ["but not what nobody knows", { wouldHave: [scored("unknown"), scored(undefined)] }, 0, 0],
+  ])("%s", (_name, change, left, soon) => {
+    expect(over(change)).toEqual({ left, soon });
+  });
+
+  it("is not known while the incident is open", () => {
+    expect(leftAlone(incidentOf(), TAKES)).toEqual({ left: 0, soon: 0 });
   });
 });

@@ -1,10 +1,12 @@
 import type { IllKind, MaintenanceWindow, Mode, Remedy, Rung } from "@neuropilot/config";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decide, type Input, type SeenWorld } from "./decide.ts";
+import { decide, type Input, replay, type SeenWorld } from "./decide.ts";
 import { fleet, LADDERS, remedyPolicy, sampleAt, targetConfig } from "./fixture.ts";
 import { ATTEMPT_STATES, type Attempt, type Incident, type OutboxEntry, type TargetItem } from "./item.ts";
 import { type CallOutcome, REJECTED_REASONS, UNKNOWN_REASONS } from "./outcome.ts";
+import { packSamples, unpackSamples } from "./packed.ts";
+import { type DecisionRecord, readRecord, recordedPolicy } from "./record.ts";
 import { OUTCOMES, type Sample } from "./sample.ts";
 import type { Policy } from "./scene.ts";
 import type { Heartbeat, SiteWindow, WindowItem } from "./window.ts";
@@ -338,4 +340,61 @@ describe("decide, whatever stands in the table and whatever the clock says", () 
       { numRuns: 200 },
     );
   });
+
+  it("records nothing that does not replay to the same, byte for byte, from the record and its policy alone", () => {
+    let compared = 0;
+    fc.assert(
+      fc.property(policy, item.map(wellFormed), world.map(asRead), input, clock, (under, before, seen, why, now) => {
+        const record = recordOf(decide(under, before, seen, why, now).item);
+        if (record === undefined) return;
+        compared++;
+        expect(record.abridged).toBeUndefined();
+        expect(replay(recordedPolicy(under), record)).toMatchObject(cameOf(record));
+      }),
+      { numRuns: 200 },
+    );
+    expect(compared).toBeGreaterThan(20);
+  });
+
+  it("says of a record that does not replay to the same that it does not", () => {
+    fc.assert(
+      fc.property(policy, item, world, input, clock, (under, before, seen, why, now) => {
+        const record = recordOf(decide(under, before, seen, why, now).item);
+        if (record === undefined) return;
+        const same = replay(recordedPolicy(under), record).result === record.result;
+        expect(record.abridged).toBe(same ? undefined : true);
+      }),
+      { numRuns: 200 },
+    );
+  });
 });
+
+function recordOf({ audit }: TargetItem): DecisionRecord | undefined {
+  const last = audit.pending.at(-1);
+  if (last === undefined) return undefined;
+  const read = readRecord(last.body);
+  if (!read.ok) throw new Error(read.problem);
+  return read.record.kind === "decision" ? read.record : undefined;
+}
+
+function cameOf({ because, state, result = "", parts = {} }: DecisionRecord) {
+  return { because, state, result, parts };
+}
+
+/** As it comes out of the table, where a sample's detail is cut. */
+function asRead(seen: SeenWorld): SeenWorld {
+  const read = (site: SiteWindow) => ({ ...site, samples: unpackSamples(packSamples(site.samples)) });
+  const windows = seen.windows.map((window) => ({
+    ...window,
+    sites: Object.fromEntries(Object.entries(window.sites).map(([key, site]) => [key, read(site)])),
+  }));
+  return { ...seen, windows };
+}
+
+/** What every version has written: an incident's number is its newest entry's or above, and no two incidents share an id. */
+function wellFormed(one: TargetItem): TargetItem {
+  const closed = one.closed.slice(0, 1).map((incident) => ({ ...incident, id: "inc_api_0" }));
+  if (one.incident === undefined) return { ...one, closed };
+  const seq = Math.max(one.incident.seq, ...one.incident.timeline.map((entry) => entry.seq));
+  return { ...one, closed, incident: { ...one.incident, seq } };
+}

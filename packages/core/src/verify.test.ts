@@ -96,8 +96,14 @@ describe("an attempt that is under way", () => {
     expect(texts).toEqual([["attempt", "the vendor did not finish restart within 5 min"]]);
   });
 
-  it.each(["claimed", "following", "verifying"] as const)("without its times stays %s", (state) => {
-    const item = itemWith(attemptOf({ state }));
+  it.each<[string, Partial<Attempt>]>([
+    ["claimed", { state: "claimed" }],
+    ["following", { state: "following" }],
+    ["verifying", { state: "verifying" }],
+    ["verifying from", { state: "verifying", verifyFrom: 0 }],
+    ["verifying until", { state: "verifying", verifyUntil: 0 }],
+  ])("without its times stays as it is: %s", (_name, change) => {
+    const item = itemWith(attemptOf(change));
     expect(moved(item, scene("down")).item).toBe(item);
   });
 
@@ -243,6 +249,30 @@ describe("the verdict", () => {
     expect(moved({ ...item, incident }, scene("down")).texts.at(-1)).toEqual(human("restart did not help (attempt 2)"));
   });
 
+  it("tells a person of a graver kind again for another attempt", () => {
+    const attempt = verifying({ id: "att_api_2", kind: "slow", verifyUntil: NOW + 60_000 });
+    const item = itemWith(attempt, {}, { said: ["graver:att_api_1"] });
+    expect(moved(item, scene("down")).texts.map(([kind]) => kind)).toEqual(["human"]);
+  });
+
+  it("reads what was before the call in the order of time, whichever vantage saw it", () => {
+    const attempt = attemptOf({
+      state: "verifying",
+      callStartedAt: NOW - 400_000,
+      verifyFrom: NOW - 300_000,
+      verifyUntil: NOW,
+    });
+    const east = windowAfter(undefined, "east", NOW - 50_000, every(3, 1_000, 404_000));
+    const west = windowAfter(undefined, "west", NOW - 50_000, every(9, 1_000, 500_000, "refused"));
+    for (const windows of [
+      [east, west],
+      [west, east],
+    ]) {
+      const at = { ...scene("healthy"), world: worldOf(windows) };
+      expect(moved(itemWith(attempt, well), at).attempt?.verdict).toBe("self-resolved");
+    }
+  });
+
   it("tells a person of a graver kind once an attempt", () => {
     const item = itemWith(verifying({ kind: "slow", verifyUntil: NOW + 60_000 }));
     const once = moved(item, scene("down")).item;
@@ -287,7 +317,7 @@ describe("the verdict", () => {
       NOW - 400_000,
       "self-resolved",
     ],
-    ["good answers only from the call on", "down", [...down, ...every(3, 1_000, 400_000)], NOW - 400_000, "healed"],
+    ["good answers only from the call on", "down", [...down, ...every(3, 1_000, 402_000)], NOW - 400_000, "healed"],
     ["no call", "down", down, undefined, "self-resolved"],
   ])("after %s is %s", (_name, kind, samples, called, verdict) => {
     const attempt = attemptOf({
@@ -319,40 +349,49 @@ describe("the verdict", () => {
   });
 });
 
+it("recovery is not judged by the windows of other sites", () => {
+  const other = windowAfter(undefined, "west", NOW, every(15, 1_000, 100_000), "api/secondary");
+  const item = {
+    ...itemWith(attemptOf(), {}, { kind: "slow" }),
+    recovery: { streak: 3, tick: NOW, from: NOW - 100_000 },
+  };
+  expect(hasRecovered(item, { ...scene("healthy"), world: worldOf([other]) })).toBe(false);
+});
+
 describe("recovery", () => {
   const recovered = (kind: IllKind | undefined, state: View, streak: number, samples: readonly Sample[] = []) => {
     const base = { ...newTargetItem("api", NOW), recovery: { streak, tick: NOW, from: NOW - 100_000 } };
     return hasRecovered(kind === undefined ? base : { ...base, incident: incidentOf({ kind }) }, scene(state, samples));
   };
 
-  it.each<[string, boolean, boolean]>([
-    ["three healthy observations", recovered("down", "healthy", 3), true],
-    ["two", recovered("down", "healthy", 2), false],
-    ["three, and ill again", recovered("down", "down", 3), false],
-    ["three where only a certificate ends", recovered("down", "expiring", 3), true],
-    ["a certificate that still ends", recovered("expiring", "expiring", 3), false],
-    ["slowness: fifteen samples since", recovered("slow", "healthy", 3, every(15, 1_000, 100_000)), true],
-    ["slowness: fourteen", recovered("slow", "healthy", 3, every(14, 1_000, 100_000)), false],
-    ["slowness: one of them from before", recovered("slow", "healthy", 3, every(15, 1_000, 100_001)), false],
-    ["errors: twenty samples since", recovered("failing", "healthy", 3, every(20, 1_000, 100_000)), true],
-    ["errors: nineteen", recovered("failing", "healthy", 3, every(19, 1_000, 100_000)), false],
+  it.each<[string, () => boolean, boolean]>([
+    ["three healthy observations", () => recovered("down", "healthy", 3), true],
+    ["two", () => recovered("down", "healthy", 2), false],
+    ["three, and ill again", () => recovered("down", "down", 3), false],
+    ["three where only a certificate ends", () => recovered("down", "expiring", 3), true],
+    ["a certificate that still ends", () => recovered("expiring", "expiring", 3), false],
+    ["slowness: fifteen samples since", () => recovered("slow", "healthy", 3, every(15, 1_000, 100_000)), true],
+    ["slowness: fourteen", () => recovered("slow", "healthy", 3, every(14, 1_000, 100_000)), false],
+    ["slowness: one of them from before", () => recovered("slow", "healthy", 3, every(15, 1_000, 100_001)), false],
+    ["errors: twenty samples since", () => recovered("failing", "healthy", 3, every(20, 1_000, 100_000)), true],
+    ["errors: nineteen", () => recovered("failing", "healthy", 3, every(19, 1_000, 100_000)), false],
     [
       "errors: one failure in twenty, as the rule allows",
-      recovered("failing", "healthy", 3, [...every(19, 1_000, 100_000), ago(9, "status")]),
+      () => recovered("failing", "healthy", 3, [...every(19, 1_000, 100_000), ago(9, "status")]),
       true,
     ],
     [
       "errors: two failures in twenty",
-      recovered("failing", "healthy", 3, [...every(18, 1_000, 100_000), ago(9, "status"), ago(8, "status")]),
+      () => recovered("failing", "healthy", 3, [...every(18, 1_000, 100_000), ago(9, "status"), ago(8, "status")]),
       false,
     ],
     [
       "errors: one of the twenty does not count",
-      recovered("failing", "healthy", 3, [...every(19, 1_000, 100_000), ago(9, "local")]),
+      () => recovered("failing", "healthy", 3, [...every(19, 1_000, 100_000), ago(9, "local")]),
       false,
     ],
-    ["no incident", recovered(undefined, "healthy", 3), true],
+    ["no incident", () => recovered(undefined, "healthy", 3), true],
   ])("%s", (_name, has, expected) => {
-    expect(has).toBe(expected);
+    expect(has()).toBe(expected);
   });
 });

@@ -11,6 +11,8 @@ export interface Conclusion {
   readonly why: string;
   /** The start of the unbroken run of bad samples at the end, where there is one. */
   readonly badSince?: number;
+  /** When the last one of that run had failed. */
+  readonly badUntil?: number;
   /** Several bad samples in a row, not yet long enough to be sure. */
   readonly holding: boolean;
 }
@@ -83,7 +85,7 @@ function heldStreak(config: Config, target: TargetConfig, streak: readonly Sampl
   if (lasted < hold) return undefined;
   const notCurable = streak.filter((sample) => meaningOf(sample.outcome) === "not-curable");
   const why = `${streak.length} failures in a row over ${seconds(lasted)}, the last: ${describe(last)}`;
-  const rest = { why, badSince: first.startedAt, holding: false };
+  const rest = { why, badSince: first.startedAt, badUntil: last.startedAt + last.totalMs, holding: false };
   // A tie goes to the fault that a restart cannot cure: a wrong restart costs more than none.
   if (notCurable.length * 2 < streak.length) return { view: "down", ...rest };
   const blocked = notCurable.filter((sample) => sample.outcome === "blocked").length;
@@ -117,7 +119,7 @@ function concludeSlow(target: TargetConfig, samples: readonly Sample[], now: num
 }
 
 function concludeExpiring(target: TargetConfig, last: Sample): Conclusion | undefined {
-  if (last.outcome !== "ok" || last.certificateDays === undefined) return undefined;
+  if (last.certificateDays === undefined) return undefined;
   if (last.certificateDays >= target.rules.expiring.days) return undefined;
   return { view: "expiring", why: `the certificate ends in ${last.certificateDays} days`, holding: false };
 }

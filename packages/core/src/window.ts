@@ -43,15 +43,17 @@ export interface Heartbeat {
   /** Targets of this shard that turned ill within the fleet guard's time, and how many the shard has. */
   readonly ill: number;
   readonly total: number;
-  /** For every target of this shard that is ill now: since when, epoch milliseconds. */
+  /** For every target of this shard that is ill today: since when, epoch milliseconds. */
   readonly illSince?: readonly number[];
+  /** Targets of this shard with nothing wrong but a certificate that ends soon. */
+  readonly expiring?: number;
   /** Sites (`target/site`) that looked bad from here lately: the other vantages look more closely too. */
   readonly suspects?: readonly string[];
 }
 
 /** Whether enough controls answer for the vantage's own network to be trusted; without any, it is. */
 export function seesControls({ answered, total }: Heartbeat["controls"]): boolean {
-  return total === 0 || answered * 2 >= total;
+  return answered * 2 >= total;
 }
 
 /** A time further ahead of ours than this was written before our clock was set back, or by one that is wrong. */

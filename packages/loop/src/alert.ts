@@ -20,6 +20,9 @@ const GIVE_UP_MS = 3 * 86_400_000;
 const MAX_ROUNDS = 5;
 const BETWEEN_REPLIES_MS = 1_100;
 
+const KEEP_TOLD = 40;
+const MAX_TOLD_TEXT = 300;
+
 /** In a channel whose messages cannot be changed, only these are worth a message of their own. */
 const WORTH_A_MESSAGE: ReadonlySet<TimelineEntry["kind"]> = new Set(["opened", "human", "resolved"]);
 
@@ -175,7 +178,8 @@ class Sender {
         : await this.#chat.post(message, limits);
     if (outcome.kind !== "sent") return outcome;
     const where = canUpdate ? { messageChannel: outcome.channel, messageId: outcome.messageId } : {};
-    return (await this.#save({ ...where, sentSeq: incident.seq })) ? undefined : CLAIM_LOST;
+    const told = withTelling(this.#saved.told ?? [], this.#deps.clock(), message.text);
+    return (await this.#save({ ...where, told, sentSeq: incident.seq })) ? undefined : CLAIM_LOST;
   }
 
   async #addToThread(incident: Incident): Promise<Problem | undefined> {
@@ -260,6 +264,12 @@ class Sender {
 const OUT_OF_TIME: Unsent = { kind: "retry-later", afterMs: 1_000, detail: "the time of this run is over" };
 const CLAIM_LOST: Problem = { kind: "claim-lost", detail: "the claim ran out" };
 const LOST: AlertResult = { kind: "busy", why: "the claim ran out, and another run has taken over" };
+
+/** How it began and where it stands are worth keeping; an incident may last for weeks. */
+function withTelling(told: NonNullable<Delivery["told"]>, at: number, text: string): NonNullable<Delivery["told"]> {
+  const all = [...told, { at, text: text.slice(0, MAX_TOLD_TEXT) }];
+  return all.length <= KEEP_TOLD ? all : [...all.slice(0, KEEP_TOLD / 2), ...all.slice(-KEEP_TOLD / 2)];
+}
 
 function waitAfter(problem: Unsent, failures: number, canLook: boolean): number {
   const backoff = FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 12);

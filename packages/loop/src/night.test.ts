@@ -1,7 +1,9 @@
+import { sampleAt } from "@neuropilot/core/fixture";
 import { describe, expect, it } from "vitest";
 import type { Deps } from "./deps.ts";
 import { config, install, START } from "./fixture.ts";
 import { reconcile } from "./reconcile.ts";
+import { runTick } from "./tick.ts";
 import { wakeTarget } from "./wake.ts";
 
 const MINUTE = 60_000;
@@ -139,5 +141,35 @@ describe("a vantage that loses sight of a target that is ill", () => {
     }
     const since = (await deps.state.readHeartbeats())[0]?.illSince?.[0] ?? 0;
     expect(since).toBeGreaterThan(START + 7 * MINUTE);
+  });
+});
+
+describe("a certificate that ends soon", () => {
+  it("makes no fleet ill together, for many end on one day, and yet is found with the bus down", async () => {
+    const { deps, time } = install();
+    const sample = async () => ({ ...sampleAt(time.now), certificateDays: 5 });
+    const prober = { open: () => ({ sample, close: () => undefined }) };
+    await runTick(deps, prober, { vantage: "east", shard: "0", tick: time.now });
+    const [beat] = await deps.state.readHeartbeats();
+    expect(beat).toMatchObject({ ill: 0, illSince: [] });
+    await reconcile(deps);
+    expect((await deps.state.readTarget("api", time.now)).incident).toMatchObject({ kind: "expiring" });
+  });
+
+  it("ends the illness that was before it, so that the next one is another", async () => {
+    const { deps, time, tick } = install();
+    for (let minute = 0; minute < 3; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick("refused");
+    }
+    for (let minute = 3; minute < 12; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      const certificateDays = minute < 9 ? { certificateDays: 5 } : {};
+      const sample = async () => ({ ...sampleAt(time.now, minute < 9 ? "ok" : "refused"), ...certificateDays });
+      const prober = { open: () => ({ sample, close: () => undefined }) };
+      await runTick(deps, prober, { vantage: "east", shard: "0", tick: time.now });
+    }
+    const [since = 0] = (await deps.state.readHeartbeats())[0]?.illSince ?? [];
+    expect(since).toBeGreaterThan(START + 9 * MINUTE);
   });
 });

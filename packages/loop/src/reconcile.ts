@@ -58,7 +58,9 @@ function silentShards({ config, clock }: Deps, heartbeats: readonly Heartbeat[])
 /** Targets that a vantage holds to be ill: if the events that say so are lost, or the bus is down, they are decided about here. */
 async function illTargets({ config, state }: Deps, heartbeats: readonly Heartbeat[]): Promise<ReadonlySet<string>> {
   const shards = new Set(
-    heartbeats.filter((beat) => (beat.illSince?.length ?? beat.ill) > 0).map((beat) => beat.shard),
+    heartbeats
+      .filter(({ illSince, ill, expiring = 0 }) => (illSince?.length ?? ill) + expiring > 0)
+      .map(({ shard }) => shard),
   );
   const windows = await state.readWindows(
     [...shards].flatMap((shard) => config.vantages.map((vantage) => ({ vantage, shard }))),

@@ -65,6 +65,11 @@ describe("the first line says what is ill and what is being done", () => {
     ["just seen", {}, ":large_orange_circle: *api is down*: looking into it"],
     ["claimed", { attempts: [attempt()] }, ":large_orange_circle: *api is down*: restarting it now"],
     [
+      "claimed, with a record here",
+      { attempts: [attempt({ record: "restart has helped 5 of 6 times here when down" })] },
+      ":large_orange_circle: *api is down*: restarting it now (restart has helped 5 of 6 times here when down)",
+    ],
+    [
       "accepted",
       { attempts: [attempt({ ...called, state: "following" })] },
       ":large_orange_circle: *api is down*: restarting it, accepted at 03:11:35 UTC",

@@ -7,6 +7,7 @@ import {
   historyDue,
   isBad,
   isIll,
+  isIllToday,
   isSlow,
   isSuspicious,
   type Sample,
@@ -298,7 +299,8 @@ class TickRun {
     );
     if (view === site.window.view) return false;
     const { illSince: held, ...window } = site.window;
-    const illSince = view === "healthy" ? undefined : (held ?? (isIll(view) ? clock() : undefined));
+    const isWell = view === "healthy" || view === "expiring";
+    const illSince = isWell ? undefined : (held ?? (isIll(view) ? clock() : undefined));
     site.window = { ...window, view, since: clock(), ...(illSince === undefined ? {} : { illSince }) };
     return true;
   }
@@ -336,33 +338,47 @@ class TickRun {
     const { config, state, clock } = this.#deps;
     const { vantage, shard, tick } = this.#request;
     const now = clock();
-    const since = new Map<string, number>();
-    const suspects: string[] = [];
-    const held = { ...this.#carried, ...Object.fromEntries(this.#sites.map((site) => [site.key, site.window])) };
-    for (const target of targetsOfShard(config, shard))
-      for (const site of target.sites) {
-        const key = siteKey(target.id, site.id);
-        const window = held[key];
-        if (window === undefined) continue;
-        if (isSuspicious(window.samples, target, now)) suspects.push(key);
-        if (!isIll(asView(window.view))) continue;
-        const turned = window.illSince ?? window.since;
-        since.set(target.id, Math.min(turned, since.get(target.id) ?? turned));
-      }
+    const { since, expiring, suspects } = this.#findings(now);
     const illSince = [...since.values()];
-    const ill = illSince.filter((at) => at > now - config.fleetGuard.withinMs).length;
-    const total = targetsOfShard(config, shard).length;
     await state.writeHeartbeat({
       vantage,
       shard,
       tick,
       at: now,
       controls: this.#controls.found,
-      ill,
-      total,
+      ill: illSince.filter((at) => at > now - config.fleetGuard.withinMs).length,
+      total: targetsOfShard(config, shard).length,
       illSince,
+      ...(expiring === 0 ? {} : { expiring }),
       suspects,
     });
+  }
+
+  /** What the shard's windows say: since when which target is ill, how many have a certificate that ends, which sites look bad. */
+  #findings(now: number) {
+    const since = new Map<string, number>();
+    const expiring = new Set<string>();
+    const suspects: string[] = [];
+    for (const [target, key, window] of this.#windows()) {
+      if (isSuspicious(window.samples, target, now)) suspects.push(key);
+      const view = asView(window.view);
+      if (view === "expiring") expiring.add(target.id);
+      if (!isIllToday(view)) continue;
+      const turned = window.illSince ?? window.since;
+      since.set(target.id, Math.min(turned, since.get(target.id) ?? turned));
+    }
+    return { since, expiring: [...expiring].filter((id) => !since.has(id)).length, suspects };
+  }
+
+  /** Of every site of the shard that was ever looked at. */
+  *#windows(): Generator<[TargetConfig, string, SiteWindow]> {
+    const held = { ...this.#carried, ...Object.fromEntries(this.#sites.map((site) => [site.key, site.window])) };
+    for (const target of targetsOfShard(this.#deps.config, this.#request.shard))
+      for (const { id } of target.sites) {
+        const key = siteKey(target.id, id);
+        const window = held[key];
+        if (window !== undefined) yield [target, key, window];
+      }
   }
 
   /** Writes are one after another: each is a step of this run's tick. */

@@ -17,8 +17,10 @@ const PLACE_DIGITS = 10;
 export function createAuditLog(table: Table): AuditLog {
   return {
     async archiveAudit(target, entry) {
-      const sk = String(entry.n).padStart(PLACE_DIGITS, "0");
-      await table.put({ pk: partitionOf(target), sk, version: 1, body: JSON.stringify(entry) }, { kind: "absent" });
+      await table.put(
+        { pk: partitionOf(target), sk: keyOf(entry.n), version: 1, body: JSON.stringify(entry) },
+        { kind: "absent" },
+      );
     },
     auditRows: (target) => rowsOf(table, target),
     async readAudit(target) {
@@ -43,9 +45,10 @@ async function* rowsOf(table: Table, target: string): AsyncGenerator<AuditRow> {
 }
 
 function rowOf(row: Row): AuditRow {
-  const place = Number(row.sk);
+  const number = Number(row.sk);
+  const place = number >= 1 && keyOf(number) === row.sk ? number : 0;
   const refuse = (why: string): AuditRow => ({ place, problem: `the row ${row.pk} ${row.sk} cannot be read: ${why}` });
-  if (!Number.isInteger(place) || place < 1) return refuse("its key is no place in the log");
+  if (place === 0) return refuse("its key is no place in the log");
   try {
     const value: unknown = JSON.parse(row.body);
     return isEntry(value) ? { place, entry: value } : refuse("it is not an audit entry");
@@ -59,6 +62,10 @@ function isEntry(value: unknown): value is AuditEntry {
   const entry: Partial<Record<keyof AuditEntry, unknown>> = value;
   const texts = [entry.previous, entry.hash, entry.body].every((field) => typeof field === "string");
   return texts && typeof entry.n === "number" && typeof entry.at === "number";
+}
+
+function keyOf(place: number): string {
+  return String(place).padStart(PLACE_DIGITS, "0");
 }
 
 function partitionOf(target: string): string {

@@ -14,6 +14,8 @@ export interface Delivery {
   readonly sentSeq: number;
   /** Timeline entries up to this are in the thread. */
   readonly threadSeq: number;
+  /** The message as it read each time that it was posted or changed: the first and the newest. Earlier versions kept none. */
+  readonly told?: readonly { readonly at: number; readonly text: string }[];
   readonly messageChannel?: string;
   readonly messageId?: string;
   /** The run that is sending; nobody else may before `until`. */

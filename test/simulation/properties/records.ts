@@ -33,7 +33,7 @@ function before({ calls }: World, target: string, entries: readonly AuditEntry[]
     .map(({ attempt }) => ({ property: "I14", text: `nothing in the audit log before the call of ${attempt}` }));
 }
 
-/** Every recorded decision comes out the same again. */
+/** Every recorded decision comes out the same again, byte for byte. */
 function replays(
   { config }: World,
   target: World["config"]["targets"][number],
@@ -44,12 +44,13 @@ function replays(
     .flatMap(({ n, body }) => {
       const record = readDecision(body);
       const again = replay({ config, target }, record);
-      return again.state === record.state && again.because.join() === record.because.join()
+      const same = again.result === record.result && again.because.join() === record.because.join();
+      return same && again.state === record.state
         ? []
         : [
             {
               property: "X7",
-              text: `entry ${n} of ${target.id} replays to "${again.state}", not to "${record.state}"`,
+              text: `entry ${n} of ${target.id} replays to "${again.state}" (${again.because.join("; ")}), not byte for byte to "${record.state}" (${record.because.join("; ")})`,
             },
           ];
     });
