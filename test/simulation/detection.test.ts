@@ -28,7 +28,7 @@ const VANTAGES = PLACES["3 vantages"];
 
 describe("detection, with three vantages at 60 s", () => {
   it("restarts what refuses within 100 s and 65 s on average, and what is well less than once a target-year", async () => {
-    const { said, broken } = await checkBars({ runs: 60, years: 15, seed: 1 });
+    const { said, broken } = await checkBars({ runs: 60, years: 10, seed: 1 });
     expect(broken, said.join("\n")).toEqual([]);
     expect(said).toHaveLength(4);
   }, 120_000);
@@ -79,8 +79,8 @@ describe("what is not played could not have led to an action", () => {
       const policy = defaultPolicy(vantages);
       const chance = streamOf(1, "left out");
       const groups = groupsOf(burstsOf(chance, NOISES.bursts, vantages, YEAR_MS), 7 * MINUTE_MS);
-      const leftOut = groups.filter((group) => !couldActOn(policy, group)).slice(0, 150);
-      expect(leftOut).toHaveLength(150);
+      const leftOut = groups.filter((group) => !couldActOn(policy, group)).slice(0, 100);
+      expect(leftOut).toHaveLength(100);
       for (const group of leftOut) expect(await playBursts(policy, group, chance)).toEqual([]);
     },
     120_000,
@@ -93,7 +93,7 @@ describe("what is not played could not have led to an action", () => {
       const chance = streamOf(1, "left out");
       const clusters = Array.from({ length: 1_000 }, () => clusterOf(chance, 0.01, 96));
       const leftOut = clusters.filter((cluster) => cluster.length > 0 && !couldActOnCluster(policy, cluster));
-      for (const cluster of leftOut.slice(0, 100)) {
+      for (const cluster of leftOut.slice(0, 50)) {
         const { actions, ms } = await playCluster(policy, cluster, chance);
         expect(actions).toEqual([]);
         expect(ms).toBeGreaterThanOrEqual(5 * MINUTE_MS);
@@ -109,7 +109,7 @@ describe("rules written by hand are measured as their formulas say", () => {
   it.each([
     ["1 in a row", 1, 520],
     ["2 in a row", 2, 0.525],
-  ] as const)("%s at 0.1 %% of failures", (rule, wanted, perYear) => {
+  ] as const)("%s", (rule, wanted, perYear) => {
     const { restarts } = naiveFalseActions(rule, alone, NOISES["0.1 % alone"], 20, 1);
     expect(restarts.low).toBeLessThan(perYear);
     expect(restarts.high).toBeGreaterThan(perYear);
@@ -147,12 +147,12 @@ describe("docs/detection.md", () => {
   }, 120_000);
 
   it("is the same for a seed", async () => {
-    const effort = { years: 0.1, runs: 2, seed: 5 };
+    const effort = { years: 0.02, runs: 1, seed: 5 };
     const [once, again] = [await measure(effort, () => undefined), await measure(effort, () => undefined)];
     expect(tables(once)).toBe(tables(again));
     expect(plot(once)).toBe(plot(again));
-    const other = await measure({ ...effort, seed: 6 }, () => undefined);
-    expect(tables(other)).not.toBe(tables(once));
+    const { restarts } = naiveFalseActions("1 in a row", VANTAGES.slice(0, 1), NOISES.bursts, 1, 6);
+    expect(restarts).not.toEqual(naiveFalseActions("1 in a row", VANTAGES.slice(0, 1), NOISES.bursts, 1, 5).restarts);
   }, 120_000);
 
   it("keeps what stands around the figures", () => {

@@ -39,7 +39,7 @@ import { type Breach, Watch } from "./watch.ts";
 
 export type { Ablation } from "./ablations.ts";
 export type { Call } from "./calls.ts";
-export { HOUR, MINUTE, type Scenario, START } from "./plan.ts";
+export { HOUR, type Scenario, START } from "./plan.ts";
 
 export interface WorldOptions extends HazardOptions {
   readonly ablation?: Ablation;

@@ -72,7 +72,7 @@ function rulesAt(vantages: readonly string[], { runs, seed }: Effort): readonly 
   function byHand(name: NaiveRule): Rule {
     return {
       name,
-      falseActions: async (noise, years) => naiveFalseActions(name, vantages, noise, Math.ceil(years), seed),
+      falseActions: async (noise, years) => naiveFalseActions(name, vantages, noise, years, seed),
       delays: async (noise, outage) => naiveDelays(name, vantages, noise, outage, runs, seed),
     };
   }

@@ -51,12 +51,14 @@ class Tally {
 
 async function underBursts(config: Config, noise: Bursty, years: number, seed: number, tally: Tally): Promise<void> {
   const { rules } = theTarget(config);
+  // A year at a time, so that the bursts need no more room.
   for (let year = 0; year < years; year++) {
-    const all = burstsOf(burstStream(seed, year), noise, config.vantages, YEAR_MS);
+    const span = Math.min(1, years - year) * YEAR_MS;
+    const all = burstsOf(burstStream(seed, year), noise, config.vantages, span);
     const chance = streamOf(seed, `episodes ${year}`);
     for (const group of groupsOf(all, rules.suspicion.forMs + rules.failing.windowMs))
       if (couldActOn(config, group)) tally.add(await playBursts(config, group, chance));
-    tally.ms += YEAR_MS;
+    tally.ms += span;
   }
 }
 
@@ -186,16 +188,17 @@ export function naiveFalseActions(
 ): FalseActions {
   const tally = new Tally();
   for (let year = 0; year < years; year++) {
+    const span = Math.min(1, years - year) * YEAR_MS;
     const chance = streamOf(seed, `naive ${year}`);
     const phases = vantages.map(() => Math.floor(chance.between(0, MINUTE_MS)));
     const monitor = new NaiveMonitor(rule, vantages.length);
     const bad =
       noise.kind === "bursts"
-        ? burstsOf(burstStream(seed, year), noise, vantages, YEAR_MS)
-        : lostTicks(chance, vantages, noise.share);
+        ? burstsOf(burstStream(seed, year), noise, vantages, span)
+        : lostTicks(chance, vantages, noise.share, span);
     for (const group of groupsOf(bad, GROUP_MS)) playNaively(monitor, vantages, phases, group);
     tally.add(monitor.actions);
-    tally.ms += YEAR_MS;
+    tally.ms += span;
   }
   return tally.result();
 }
@@ -205,10 +208,10 @@ const GROUP_MS = 12 * MINUTE_MS;
 const LOOKS_BACK_MS = 5 * MINUTE_MS;
 
 /** Ticks whose only sample is lost, as bursts that last for the tick. */
-function lostTicks(chance: Chance, vantages: readonly string[], share: number): VantageBurst[] {
+function lostTicks(chance: Chance, vantages: readonly string[], share: number, span: number): VantageBurst[] {
   const found = vantages.flatMap((vantage) => {
     const own: VantageBurst[] = [];
-    for (let tick = goodOnes(chance, share); tick * MINUTE_MS < YEAR_MS; tick += 1 + goodOnes(chance, share))
+    for (let tick = goodOnes(chance, share); tick * MINUTE_MS < span; tick += 1 + goodOnes(chance, share))
       own.push({ vantage, from: tick * MINUTE_MS, to: (tick + 1) * MINUTE_MS, whole: false });
     return own;
   });

@@ -1,11 +1,11 @@
-import type { Row } from "./compared.ts";
+import { OURS, type Row } from "./compared.ts";
 
 /** Delay against false actions for each rule, drawn by hand: an SVG that is legible on light and on dark. */
 
 const [WIDTH, HEIGHT] = [800, 460];
 const BOX = { left: 70, right: 560, top: 44, bottom: 400 } as const;
 /** False actions a year: below the least it is drawn at the least. */
-const [LEAST, MOST] = [0.01, 10_000];
+const [LEAST, MOST] = [0.001, 10_000];
 const SECONDS = [0, 60, 120, 180, 240] as const;
 const COLOURS = ["#2f81f7", "#d29922", "#a371f7", "#3fb950", "#f85149", "#8b949e"] as const;
 
@@ -24,8 +24,8 @@ export function plot(rows: readonly Row[]): string {
   const rules = [...new Set(marks.map(({ rule }) => rule))];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="Delay until a remedy is called against false actions a year">`,
-    "<style>text{fill:#57606a}.line{stroke:#8b949e;stroke-opacity:.35}.title{font-size:15px;font-weight:600;fill:#1f2328}@media(prefers-color-scheme:dark){text{fill:#9198a1}.title{fill:#e6edf3}}</style>",
-    `<text class="title" x="${BOX.left}" y="24">A service that refuses: how late, and at which price</text>`,
+    "<style>text{fill:#57606a}.line{stroke:#8b949e;stroke-opacity:.35}.own{font-weight:600}.title{font-size:15px;font-weight:600}.title,.own{fill:#1f2328}@media(prefers-color-scheme:dark){text{fill:#9198a1}.title,.own{fill:#e6edf3}}</style>",
+    `<text class="title" x="${BOX.left}" y="24">A service that refuses: how long until the call, and at which price</text>`,
     ...axes(),
     ...marks.map((mark) => drawn(mark, colourOf(rules, mark.rule))),
     ...legend(rules),
@@ -67,7 +67,7 @@ function yOf(seconds: number): number {
 const round = (value: number) => Math.round(value * 10) / 10;
 
 function axes(): string[] {
-  const columns = [0.01, 0.1, 1, 10, 100, 1_000, 10_000].map((perYear) => {
+  const columns = [0.001, 0.01, 0.1, 1, 10, 100, 1_000, 10_000].map((perYear) => {
     const x = xOf(perYear);
     const text = perYear === LEAST ? "none seen" : perYear.toLocaleString("en");
     return `<line class="line" x1="${x}" x2="${x}" y1="${BOX.top}" y2="${BOX.bottom}"/><text x="${x}" y="${BOX.bottom + 20}" text-anchor="middle">${text}</text>`;
@@ -84,11 +84,20 @@ function axes(): string[] {
   ];
 }
 
-/** A dot at the mean, a line up to the 99th percentile; filled where three vantages watch. */
-function drawn({ wrong, none, mean, p99, several }: Mark, colour: string): string {
-  const [x, y] = [xOf(none ? LEAST : wrong), yOf(mean)];
+const RADIUS = 7;
+
+/** A dot at the mean, a line up to the 99th percentile; filled where three vantages watch. Ours says its name. */
+function drawn({ rule, wrong, none, mean, p99, several }: Mark, colour: string): string {
+  const [x, y, top] = [xOf(none ? LEAST : wrong), yOf(mean), yOf(p99)];
   const fill = several ? colour : "none";
-  return `<line x1="${x}" x2="${x}" y1="${y}" y2="${yOf(p99)}" stroke="${colour}" stroke-width="2" stroke-opacity=".6"/><circle cx="${x}" cy="${y}" r="7" fill="${fill}" stroke="${colour}" stroke-width="2.5"/>`;
+  const name = `<text class="own" x="${x + 12}" y="${y + 4}">${rule}, ${several ? "three vantages" : "one"}</text>`;
+  return [
+    y - RADIUS > top
+      ? `<line x1="${x}" x2="${x}" y1="${y - RADIUS}" y2="${top}" stroke="${colour}" stroke-width="2" stroke-opacity=".7"/>`
+      : "",
+    `<circle cx="${x}" cy="${y}" r="${RADIUS}" fill="${fill}" stroke="${colour}" stroke-width="2.5"/>`,
+    rule === OURS ? name : "",
+  ].join("");
 }
 
 function legend(rules: readonly string[]): string[] {
