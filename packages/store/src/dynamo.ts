@@ -84,11 +84,17 @@ export function createDynamoTable(client: DynamoDBClient, tableName: string): Ta
 
 /** One page: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html */
 function rangeInput(tableName: string, pk: string, { from, to, limit, after }: KeyRange): QueryCommandInput {
+  // A key is never empty, and DynamoDB refuses an empty one also where it is only compared with.
+  const lower = from === "" ? undefined : { S: from };
   return {
     TableName: tableName,
     ConsistentRead: true,
-    KeyConditionExpression: "pk = :pk AND sk BETWEEN :from AND :to",
-    ExpressionAttributeValues: { ":pk": { S: pk }, ":from": { S: from }, ":to": { S: to } },
+    KeyConditionExpression: `pk = :pk AND ${lower === undefined ? "sk <= :to" : "sk BETWEEN :from AND :to"}`,
+    ExpressionAttributeValues: {
+      ":pk": { S: pk },
+      ":to": { S: to },
+      ...(lower === undefined ? {} : { ":from": lower }),
+    },
     Limit: limit,
     ...(after === undefined ? {} : { ExclusiveStartKey: keyOf({ pk, sk: after }) }),
   };

@@ -90,7 +90,7 @@ const RADIUS = 7;
 function drawn({ rule, wrong, none, mean, p99, several }: Mark, colour: string): string {
   const [x, y, top] = [xOf(none ? LEAST : wrong), yOf(mean), yOf(p99)];
   const fill = several ? colour : "none";
-  const name = `<text class="own" x="${x + 12}" y="${y + 4}">${rule}, ${several ? "three vantages" : "one"}</text>`;
+  const name = `<text class="own" x="${x + 12}" y="${y + 4}">${rule}</text>`;
   return [
     y - RADIUS > top
       ? `<line x1="${x}" x2="${x}" y1="${y - RADIUS}" y2="${top}" stroke="${colour}" stroke-width="2" stroke-opacity=".7"/>`
