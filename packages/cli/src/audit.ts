@@ -45,7 +45,7 @@ export async function verifyAudit(
       );
     return all;
   });
-  terminal.out(options.json ? JSON.stringify(reports, null, 2) : render(terminal, reports));
+  terminal.out(options.json ? JSON.stringify(reports, null, 2) : render(terminal, reports, expected));
   return reports.every(({ whole }) => whole) ? EXIT.ok : EXIT.no;
 }
 
@@ -74,16 +74,20 @@ async function reportOn(instance: OpenInstance, target: string, expected: ChainE
     kind,
     text,
   }));
-  if (expected !== undefined && !check.holds(expected)) damage.push(notHeld(expected));
+  if (expected !== undefined && !check.holds(expected)) damage.push(notHeld(expected, end.n));
   const anchor = end.n === 0 ? null : `${end.n}:${end.hash}`;
   return { target, whole: damage.length === 0, entries: end.n, anchor, damage };
 }
 
-function notHeld({ n }: ChainEnd): { entry: number; kind: Damage["kind"]; text: string } {
-  return { entry: n, kind: "replaced", text: "it is not the one that was noted: the log was written anew" };
+function notHeld({ n }: ChainEnd, last: number): { entry: number; kind: Damage["kind"]; text: string } {
+  const text =
+    n > last
+      ? `it was noted, and the log ends with ${last}: the log was cut off or written anew, or this was noted of another log`
+      : "it is not the one that was noted: the log was written anew, or this was noted of another log";
+  return { entry: n, kind: n > last ? "cut-off" : "replaced", text };
 }
 
-function render(terminal: Terminal, reports: readonly AuditReport[]): string {
+function render(terminal: Terminal, reports: readonly AuditReport[], expected: ChainEnd | undefined): string {
   const rows = reports.map(({ target, whole, entries, anchor }) => [
     target,
     whole ? terminal.paint("good", "whole") : terminal.paint("bad", "broken"),
@@ -96,5 +100,10 @@ function render(terminal: Terminal, reports: readonly AuditReport[]): string {
     "dim",
     "Whoever can rewrite a whole log leaves no break in it. Note a last entry elsewhere, and check it later:\n  neuropilot audit verify <target> --expect <entry>:<hash>",
   );
-  return [table(rows), ...(damage.length === 0 ? [] : ["", ...damage]), "", hint].join("\n");
+  // A log that could not be read at all has no last entry, and shows nothing of the one that was noted.
+  const holds =
+    expected !== undefined &&
+    reports.every(({ anchor, damage: found }) => anchor !== null && found.every(({ entry }) => entry !== expected.n));
+  const held = holds ? [`Entry ${expected.n} is the one that was noted.`] : [];
+  return [table(rows), ...held, ...(damage.length === 0 ? [] : ["", ...damage]), "", hint].join("\n");
 }

@@ -15,6 +15,7 @@ export function tuneText(terminal: Terminal, test: Backtest, tuning: Tuning, com
   const lasted = daysOf(replay.history.to - replay.history.from);
   const head = [historyText(terminal, test, replay), ""];
   const present = all.find(({ mark }) => mark !== undefined);
+  const changed = front.some(({ changes }) => changes.length > 0);
   if (outages === 0)
     return [
       ...head,
@@ -30,6 +31,7 @@ export function tuneText(terminal: Terminal, test: Backtest, tuning: Tuning, com
     plotText(all, front),
     "",
     `P is the present policy${all.some(({ mark }) => mark === "new") ? ", N the new one" : ""}, the numbers are the front's, the dots what was tried besides.`,
+    ...(changed ? [`POLICY says what to change in ${test.proposed.name}; all else in it stays.`] : []),
     ...(outages < FEW_OUTAGES
       ? [
           terminal.paint(

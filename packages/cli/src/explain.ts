@@ -224,10 +224,11 @@ function block(text: string, indent: string, hanging: string): string[] {
 function ending(terminal: Terminal, { told, story, log }: Story): string[] {
   const { decisions, same, differs, notCompared, unreadable } = tally(story);
   const list = (numbers: readonly number[]) => numbers.map((n) => (n === 0 ? "a stray row" : `#${n}`)).join(", ");
+  const made = `${decisions} ${decisions === 1 ? "decision" : "decisions"} made again`;
   const found: string[] = [];
   if (same.length === decisions && decisions > 0)
-    found.push(terminal.paint("good", `${decisions} decisions made again: all the same, byte for byte.`));
-  else found.push(`${decisions} decisions made again: ${same.length} the same, byte for byte.`);
+    found.push(terminal.paint("good", `${made}: ${decisions === 1 ? "" : "all "}the same, byte for byte.`));
+  else found.push(`${made}: ${same.length} the same, byte for byte.`);
   if (differs.length > 0) found.push(terminal.paint("bad", `Different: ${list(differs)}.`));
   if (notCompared.length > 0) found.push(terminal.paint("warn", `Not compared byte for byte: ${list(notCompared)}.`));
   if (unreadable.length > 0) found.push(terminal.paint("bad", `Cannot be read: ${list(unreadable)}.`));

@@ -70,7 +70,8 @@ export async function fileHistory(path: string): Promise<() => HistorySource> {
   const head = Buffer.alloc(512);
   let bytes = 0;
   try {
-    if (!(await stat(path)).isFile()) throw refuse("is no file: name one with a JSON object a line");
+    if (!(await stat(path)).isFile())
+      throw refuse("is no file: name one with a JSON object a line, or - for standard input");
     const file = await open(path);
     try {
       ({ bytesRead: bytes } = await file.read(head, 0, head.length, 0));

@@ -50,7 +50,7 @@ export function nothingRecorded(since: string | undefined, keepMs: number): stri
     return "no history is kept: the config says `history: { keepDays: 0 }`. Set it to a number of days, and run it for a while";
   return since === undefined
     ? "nothing is recorded yet: history is written every few minutes while it runs"
-    : `nothing is recorded since ${since} ago: take a longer time, such as --since 14d, or leave it out for all there is`;
+    : `nothing is recorded since ${since} ago (history is written every few minutes while it runs): take a longer time, such as --since 14d, or leave it out for all there is`;
 }
 
 /** The start of a range, from a duration as people write it; all there is without one. */

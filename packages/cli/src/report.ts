@@ -151,7 +151,8 @@ function effectRows(terminal: Terminal, effects: readonly Effect[]): string[][] 
 }
 
 function legend(terminal: Terminal): string[] {
-  const text = "HELPED: of the calls of which it can be said. ALONE: how often it was well as soon without one.";
+  const text =
+    "All calls ever. HELPED: of those of which it can be said. ALONE: how often it was well as soon without one.";
   return [`  ${terminal.paint("dim", text)}`];
 }
 
