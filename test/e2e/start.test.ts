@@ -108,7 +108,7 @@ describe("npm start without a config", () => {
   it("reports how the remedy has done, with its denominator and interval", async () => {
     const report = await run(process.execPath, [MAIN, "report", "--data", data]);
     expect(report.code).toBe(0);
-    expect(report.stdout).toMatch(/restart +down +1 of 1 +21 to 100 %/);
+    expect(report.stdout).toMatch(/restart +down +1 +1 of 1 +21 to 100 %/);
     expect(report.stdout).toMatch(/1 healed by restart/);
     const empty = await run(process.execPath, [MAIN, "report", "--data", join(data, "none")]);
     expect(empty.code).toBe(3);
