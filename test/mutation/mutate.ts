@@ -86,10 +86,12 @@ function show({ rows, unlisted, needless, scorePct }: Verdict): void {
     console.log(
       `${file.padEnd(24)}${String(all).padStart(8)}${String(caught).padStart(8)}${String(all - caught).padStart(6)}   ${((100 * caught) / Math.max(1, all)).toFixed(1)}`,
     );
-  for (const { file, line, source, mutator, replacement } of unlisted)
-    console.log(`\nsurvived  packages/core/src/${file}:${line}  ${mutator}\n  ${source}\n  → ${replacement}`);
-  for (const { file, source, replacement } of needless)
-    console.log(`\nlisted as harmless, but caught or gone  ${file}\n  ${source}\n  → ${replacement}`);
+  for (const { file, line, source, mutator, original, replacement } of unlisted)
+    console.log(
+      `\nsurvived  packages/core/src/${file}:${line}  ${mutator}\n  ${source}\n  ${original} → ${replacement}`,
+    );
+  for (const { file, source, original, replacement } of needless)
+    console.log(`\nlisted as harmless, but caught or gone  ${file}\n  ${source}\n  ${original} → ${replacement}`);
   console.log(
     `\n${scorePct.toFixed(1)} % caught (at least ${BAR_PCT}); ${unlisted.length} survivors not listed, ${needless.length} listed that need not be.`,
   );

@@ -18,7 +18,7 @@ function reportOf(...statuses: readonly string[]): string {
 }
 
 function mutants(caught: number, left: number): readonly Mutant[] {
-  const one = { file: "view.ts", line: 2, source: "if (a > 1) act();", mutator: "EqualityOperator" };
+  const one = { file: "view.ts", line: 2, source: "if (a > 1) act();", mutator: "EqualityOperator", original: "a > 1" };
   return Array.from({ length: caught + left }, (_, index) => ({
     ...one,
     replacement: `a >= ${index}`,
@@ -30,6 +30,7 @@ const listed = (index: number, change: Partial<Harmless> = {}): Harmless => ({
   file: "view.ts",
   source: "if (a > 1) act();",
   mutator: "EqualityOperator",
+  original: "a > 1",
   replacement: `a >= ${index}`,
   reason: "a is never 1 here",
   ...change,
@@ -43,6 +44,7 @@ describe("a report", () => {
       line: 2,
       source: "if (a > 1) act();",
       mutator: "EqualityOperator",
+      original: "a > 1",
       replacement: "a >= 0",
       caught: true,
     });
@@ -75,6 +77,7 @@ describe("a run", () => {
     ["passes at the bar with its survivor listed", mutants(9, 1), [listed(0)], true],
     ["fails at a survivor that is not listed", mutants(99, 1), [], false],
     ["fails at a survivor listed for another file", mutants(99, 1), [listed(0, { file: "health.ts" })], false],
+    ["fails at a survivor elsewhere in a listed line", mutants(99, 1), [listed(0, { original: "a" })], false],
     ["fails at a survivor whose line has changed", mutants(99, 1), [listed(0, { source: "if (a > 2) act();" })], false],
     ["fails at a listed one that is caught by now", mutants(99, 0), [listed(0)], false],
     ["fails under the bar though all are listed", mutants(8, 2), [listed(0), listed(1)], false],

@@ -7,6 +7,8 @@ export interface Mutant {
   /** The source's line where the change begins, without its indentation. */
   readonly source: string;
   readonly mutator: string;
+  /** What stood there, and what was put in its place. */
+  readonly original: string;
   readonly replacement: string;
   readonly caught: boolean;
 }
@@ -16,6 +18,7 @@ export interface Harmless {
   readonly file: string;
   readonly source: string;
   readonly mutator: string;
+  readonly original: string;
   readonly replacement: string;
   readonly reason: string;
 }
@@ -29,6 +32,12 @@ export interface Verdict {
   readonly passed: boolean;
 }
 
+/** Both counted from 1. */
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
 /** The part of the report that is read: the mutation testing elements' schema, version 2. */
 interface Report {
   readonly files: Readonly<
@@ -40,7 +49,7 @@ interface Report {
           readonly mutatorName: string;
           readonly replacement?: string;
           readonly status: string;
-          readonly location: { readonly start: { readonly line: number } };
+          readonly location: { readonly start: Place; readonly end: Place };
         }[];
       }
     >
@@ -71,13 +80,24 @@ export function mutantsIn(report: string, wanted: readonly string[]): readonly M
           line,
           source: lines[line - 1]?.trim() ?? "",
           mutator: mutatorName,
-          replacement: replacement.replaceAll(/\s+/g, " "),
+          original: inOneLine(textBetween(lines, location.start, location.end)),
+          replacement: inOneLine(replacement),
           caught: CAUGHT.has(status),
         };
       });
   });
   if (mutants.length === 0) throw new Error("the report holds no mutant: nothing was tested");
   return mutants;
+}
+
+function textBetween(lines: readonly string[], start: Place, end: Place): string {
+  const whole = lines.slice(start.line - 1, end.line).join("\n");
+  const after = (lines[end.line - 1]?.length ?? 0) - (end.column - 1);
+  return whole.slice(start.column - 1, whole.length - after);
+}
+
+function inOneLine(text: string): string {
+  return text.replaceAll(/\s+/g, " ");
 }
 
 export function compare(mutants: readonly Mutant[], harmless: readonly Harmless[], barPct: number): Verdict {
@@ -103,6 +123,6 @@ function rowOf(file: string, mutants: readonly Mutant[]): Verdict["rows"][number
   return { file, all: own.length, caught: own.filter((mutant) => mutant.caught).length };
 }
 
-function keyOf({ file, source, mutator, replacement }: Omit<Harmless, "reason">): string {
-  return JSON.stringify([file, source, mutator, replacement]);
+function keyOf({ file, source, mutator, original, replacement }: Omit<Harmless, "reason">): string {
+  return JSON.stringify([file, source, mutator, original, replacement]);
 }
