@@ -189,7 +189,9 @@ export class Watch {
 
 /** The cooldown that a claim in this write finds: an attempt that ends uncalled in the same write gives its own back. */
 function heldBefore(before: TargetItem, after: TargetItem, remedy: Remedy): Cooldown | undefined {
-  const ended = after.incident?.attempts.find((attempt) => {
+  // The write may also close the incident that it belonged to, and claim in the next one.
+  const attempts = [...(after.incident?.attempts ?? []), ...after.closed.flatMap((incident) => incident.attempts)];
+  const ended = attempts.find((attempt) => {
     const was = before.incident?.attempts.find(({ id }) => id === attempt.id);
     const claimed = attempt.remedy === remedy && attempt.claimedAt !== undefined;
     return claimed && was !== undefined && !isUncalled(was) && isUncalled(attempt);
