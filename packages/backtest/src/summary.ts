@@ -3,7 +3,7 @@ import { openMaintenance } from "@neuropilot/core";
 import type { Aftermath } from "./recovery.ts";
 import type { Replay } from "./replay.ts";
 import type { ActionHow, ReplayedIncident } from "./replayed.ts";
-import { MINUTE_MS, TROUBLES, type Trouble, type TroubleKind } from "./truth.ts";
+import { MINUTE_MS, type Trouble, type TroubleKind } from "./truth.ts";
 
 export interface Delay {
   readonly count: number;
@@ -50,9 +50,7 @@ export function summarise(replay: Replay, config: Config, index: number): Summar
     byHow: { called: 0, "would-have": 0, proposed: 0, ...countBy(actions, ({ how }) => how) },
     aftermath: { alone: 0, needed: 0, "real-call": 0, open: 0, ...countBy(actions, ({ aftermath }) => aftermath) },
     delay: delayOf(incidents.flatMap((incident) => delaysIn(incident, replay.troubles))),
-    troubles: Object.fromEntries(
-      TROUBLES.map((kind) => [kind, troubles.filter((trouble) => trouble.kind === kind).length]),
-    ) as Record<TroubleKind, number>,
+    troubles: { outage: 0, errors: 0, slowness: 0, ...countBy(troubles, ({ kind }) => kind) },
     missed: troubles.filter((trouble) => !incidents.some((incident) => notices(incident, trouble))),
     left: delayOf(troubles.filter(({ kind }) => kind === "outage").map((trouble) => leftAlone(incidents, trouble))),
   };

@@ -1,4 +1,4 @@
-import { ChainCheck, type ChainEnd, type Damage, type TargetItem } from "@neuropilot/core";
+import { ChainCheck, type ChainEnd, type Damage, extraEntry, type TargetItem } from "@neuropilot/core";
 import type { OpenInstance } from "@neuropilot/local/instance";
 
 type State = OpenInstance["state"];
@@ -45,7 +45,5 @@ export async function checkLog(
 async function extras(state: State, target: string, later: readonly number[]): Promise<Damage[]> {
   if (later.length === 0) return [];
   const { audit }: TargetItem = await state.readTarget(target, 0);
-  return later
-    .filter((place) => !(place <= audit.n))
-    .map((n) => ({ kind: "extra", n, text: "it stands after the last entry that the target's item knows of" }));
+  return later.filter((place) => place > audit.n).map(extraEntry);
 }

@@ -11,7 +11,7 @@ import {
 import type { OpenInstance } from "@neuropilot/local/instance";
 import { type CheckedLog, checkLog } from "./audit-log.ts";
 import { CommandFailed, EXIT, type ExitCode } from "./exit-codes.ts";
-import { type FoundIncident, outcomeOf, readIncidents, readTellings } from "./incidents.ts";
+import { type FoundIncident, outcomeOf, readIncidents, readTellings, withTold } from "./incidents.ts";
 import { suggestion } from "./nearest.ts";
 import { configOf, withInstance } from "./open.ts";
 import { clockTime, exact, type Terminal, table, wrap } from "./terminal.ts";
@@ -37,7 +37,8 @@ export async function explain(
 async function retell(instance: OpenInstance, data: string, id: string): Promise<Story> {
   const config = configOf(instance, data);
   const all = await readIncidents(instance, data);
-  const found = all.find(({ incident }) => incident.id === id) ?? (await findArchived(instance, id));
+  const known = all.find((incident) => incident.id === id);
+  const found = known === undefined ? await findArchived(instance, id) : await withTold(instance.state, known);
   if (found === undefined) throw unknown(id, all);
   const target = config.targets.find((candidate) => candidate.id === found.incident.target);
   const retelling = new Retelling(found.incident, target === undefined ? undefined : { config, target });
@@ -53,8 +54,8 @@ async function findArchived({ state }: OpenInstance, id: string): Promise<FoundI
   return incident === undefined ? undefined : { incident, told: [] };
 }
 
-function unknown(id: string, all: readonly FoundIncident[]): CommandFailed {
-  const ids = all.map(({ incident }) => incident.id);
+function unknown(id: string, all: readonly Incident[]): CommandFailed {
+  const ids = all.map((incident) => incident.id);
   const newest = ids.length === 0 ? "; there are none" : `. The newest: ${ids.slice(0, 3).join(", ")}`;
   return new CommandFailed(EXIT.usage, `no incident is called "${id}"${suggestion(id, ids)}${newest}`);
 }

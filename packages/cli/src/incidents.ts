@@ -58,7 +58,10 @@ export async function incidents(
   terminal: Terminal,
   options: { data: string; json: boolean; id: string | undefined },
 ): Promise<ExitCode> {
-  const all = await withInstance(options.data, (instance) => readIncidents(instance, options.data));
+  const all = await withInstance(options.data, async (instance) => {
+    const found = await readIncidents(instance, options.data);
+    return Promise.all(found.map((incident) => withTold(instance.state, incident)));
+  });
   if (options.id === undefined) {
     terminal.out(
       options.json
@@ -88,7 +91,7 @@ export async function incidents(
 }
 
 /** Open, just closed and archived ones of every target, the newest first. */
-export async function readIncidents(instance: OpenInstance, data: string): Promise<FoundIncident[]> {
+export async function readIncidents(instance: OpenInstance, data: string): Promise<readonly Incident[]> {
   const { state } = instance;
   const byId = new Map<string, Incident>();
   for (const target of configOf(instance, data).targets) {
@@ -96,8 +99,11 @@ export async function readIncidents(instance: OpenInstance, data: string): Promi
     for (const incident of [...archived, ...item.closed, ...(item.incident === undefined ? [] : [item.incident])])
       byId.set(incident.id, incident);
   }
-  const newestFirst = [...byId.values()].sort((a, b) => b.openedAt - a.openedAt);
-  return Promise.all(newestFirst.map(async (incident) => ({ incident, told: await readTold(state, incident) })));
+  return [...byId.values()].sort((a, b) => b.openedAt - a.openedAt);
+}
+
+export async function withTold(state: OpenInstance["state"], incident: Incident): Promise<FoundIncident> {
+  return { incident, told: await readTold(state, incident) };
 }
 
 async function readTold(state: OpenInstance["state"], incident: Incident): Promise<ToldReport[]> {

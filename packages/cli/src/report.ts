@@ -39,7 +39,7 @@ export async function reportOn(
   const now = terminal.now();
   const config = configOf(instance, options.data);
   checkTarget(config, options.target);
-  const incidents = (await readIncidents(instance, options.data)).map(({ incident }) => incident);
+  const incidents = await readIncidents(instance, options.data);
   const targets = config.targets.filter(({ id }) => options.target === undefined || id === options.target);
   const figures = await Promise.all(
     targets.map(async ({ id, budget }) => {

@@ -13,7 +13,7 @@ import {
   withAttempt,
   withNewAttempt,
 } from "./item.ts";
-import { isCallable, type NextRung, nextRung, usedRung } from "./ladder.ts";
+import { isCallable, type NextRung, nextRung, remediesOn, usedRung } from "./ladder.ts";
 import { type Draft, type Input, isNews, needHuman, type Scene, say } from "./scene.ts";
 import { asIfCalled, shadowBudgetIsSpent, shadowRefusal, withShadow } from "./shadow.ts";
 import { shorten } from "./timeline.ts";
@@ -68,8 +68,7 @@ function nextCallable(draft: Draft, { policy, now }: Scene, open: Incident): Nex
     const rung = nextRung(policy.target, { ...incident, unavailable: [...incident.unavailable, ...useless] });
     if (rung.kind !== "remedy") return rung;
     const { remedy } = rung;
-    const { skipBelow } = policy.target.remedies[remedy];
-    const why = uselessInWords(draft.item.effects, remedy, incident.kind, skipBelow);
+    const why = whyUseless(draft.item, incident, policy.target, remedy);
     if (isCallable(remedy) && why === undefined) return rung;
     if (isCallable(remedy)) {
       useless.push(remedy);
@@ -98,13 +97,20 @@ function page(draft: Draft, { policy, now }: Scene): void {
 }
 
 /** Remedies on the ladder that were passed over for their record, each once. */
-function uselessOnes({ effects }: TargetItem, { kind }: Incident, target: TargetConfig): readonly string[] {
-  const found = target.ladders[kind].flatMap(({ remedy }) => {
-    if (remedy === "page") return [];
-    const why = uselessInWords(effects, remedy, kind, target.remedies[remedy].skipBelow);
+function uselessOnes(item: TargetItem, incident: Incident, target: TargetConfig): readonly string[] {
+  return remediesOn(target, incident.kind).flatMap((remedy) => {
+    const why = whyUseless(item, incident, target, remedy);
     return why === undefined ? [] : [`${remedy}: ${why}`];
   });
-  return [...new Set(found)];
+}
+
+function whyUseless(
+  { effects }: TargetItem,
+  { kind }: Incident,
+  target: TargetConfig,
+  remedy: Remedy,
+): string | undefined {
+  return uselessInWords(effects, remedy, kind, target.remedies[remedy].skipBelow);
 }
 
 /** What the vendor or the config said, for a person who must mend it. */
@@ -237,12 +243,10 @@ function wouldHave(draft: Draft, scene: Scene): void {
 }
 
 /** What a real ladder would pass over: remedies that have no function or have proven useless. */
-function notWorthCalling({ effects }: TargetItem, { kind }: Incident, target: TargetConfig): readonly Remedy[] {
-  return target.ladders[kind].flatMap(({ remedy }) => {
-    if (remedy === "page") return [];
-    const useless = uselessInWords(effects, remedy, kind, target.remedies[remedy].skipBelow) !== undefined;
-    return useless || !isCallable(remedy) ? [remedy] : [];
-  });
+function notWorthCalling(item: TargetItem, incident: Incident, target: TargetConfig): readonly Remedy[] {
+  return remediesOn(target, incident.kind).filter(
+    (remedy) => !isCallable(remedy) || whyUseless(item, incident, target, remedy) !== undefined,
+  );
 }
 
 function newAttempt(item: TargetItem, incident: Incident, rung: Rung, scene: Scene): Attempt {

@@ -65,7 +65,7 @@ export class ChainCheck {
       ...this.#gaps(end),
       ...this.#reordered(),
       ...[...this.#rows].flatMap(([place, read]) =>
-        place > end.n ? [extra(place)] : this.#wrongWith(place, read, end),
+        place > end.n ? [extraEntry(place)] : this.#wrongWith(place, read, end),
       ),
     ];
     return found.sort((a, b) => a.n - b.n);
@@ -161,7 +161,8 @@ export class ChainCheck {
   }
 }
 
-function extra(n: number): Damage {
+/** An entry after the one that should be the last. */
+export function extraEntry(n: number): Damage {
   return { kind: "extra", n, text: "it stands after the last entry that the target's item knows of" };
 }
 

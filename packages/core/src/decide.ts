@@ -1,7 +1,7 @@
 import { act, hearOperator } from "./act.ts";
 import { appendAudit } from "./audit.ts";
 import { closeIfRecovered, moveIncident, observeHealth } from "./incident.ts";
-import { attemptInFlight, type OutboxEntry, type TargetItem } from "./item.ts";
+import { attemptInFlight, closedSince, type OutboxEntry, type TargetItem } from "./item.ts";
 import {
   type DecisionRecord,
   policyDigest,
@@ -151,8 +151,7 @@ function isWorthRecording(before: TargetItem, after: TargetItem): boolean {
 
 function recorded(before: TargetItem, { item, because }: Draft, scene: Scene, input: Input): TargetItem {
   // What was closed before is no part of the record, nor of what a replay comes to.
-  const known = new Set(before.closed.map(({ id }) => id));
-  const state = stateOf({ ...item, closed: item.closed.filter(({ id }) => !known.has(id)) });
+  const state = stateOf({ ...item, closed: closedSince(before, item) });
   const came = { input, because, state, ...digestsOf(before, item, because) };
   const whole = writeDecision(scene, before, came);
   // The entry must not promise more than it can: whether it replays is found out before it is written.

@@ -242,6 +242,12 @@ export function uncalledInARow(incident: Incident, remedy: Remedy): readonly Att
   return own.slice(called + 1);
 }
 
+/** What has been closed since `before`, and waits to be copied out. */
+export function closedSince(before: TargetItem, after: TargetItem): readonly Incident[] {
+  const known = new Set(before.closed.map(({ id }) => id));
+  return after.closed.filter(({ id }) => !known.has(id));
+}
+
 /** Replaces one attempt of the open incident; an id that is not there changes nothing. */
 export function withAttempt(item: TargetItem, changed: Attempt): TargetItem {
   if (item.incident === undefined) return item;

@@ -1,4 +1,4 @@
-import type { Remedy, TargetConfig } from "@neuropilot/config";
+import type { IllKind, Remedy, TargetConfig } from "@neuropilot/config";
 import type { Attempt, Incident } from "./item.ts";
 
 export type NextRung =
@@ -11,6 +11,11 @@ const CALLABLE: ReadonlySet<Remedy> = new Set<Remedy>(["restart", "purge-cache"]
 
 export function isCallable(remedy: Remedy): boolean {
   return CALLABLE.has(remedy);
+}
+
+/** The remedies on the ladder of a kind of ill health, in its order, each once. */
+export function remediesOn(target: TargetConfig, kind: IllKind): readonly Remedy[] {
+  return [...new Set(target.ladders[kind].flatMap(({ remedy }) => (remedy === "page" ? [] : [remedy])))];
 }
 
 /** Whether an attempt used up a place on the ladder: it was called, or may have been. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Config, TargetConfig } from "@neuropilot/config";
 import { type Budget, spent } from "./guards.ts";
-import type { Incident, OutboxEntry, TargetItem } from "./item.ts";
+import { closedSince, type Incident, type OutboxEntry, type TargetItem } from "./item.ts";
 import { packSamples, unpackSamples } from "./packed.ts";
 import type { Input, Policy, Scene, SeenWorld } from "./scene.ts";
 import { type Heartbeat, siteKey, type WindowItem } from "./window.ts";
@@ -101,8 +101,7 @@ export function resultParts(before: TargetItem, after: TargetItem): Readonly<Rec
 
 function comparable(before: TargetItem, after: TargetItem): Omit<TargetItem, "audit" | "nextActionAt" | "policy"> {
   const { audit: _, nextActionAt: __, policy: ___, ...item } = after;
-  const known = new Set(before.closed.map(({ id }) => id));
-  const closed = after.closed.filter(({ id }) => !known.has(id)).map((incident) => withNewEntries(incident, before));
+  const closed = closedSince(before, after).map((incident) => withNewEntries(incident, before));
   const { incident } = after;
   const open = incident === undefined ? {} : { incident: withNewEntries(incident, before) };
   return { ...item, closed, ...open };
@@ -123,11 +122,12 @@ export function writeDecision(
   before: TargetItem,
   rest: Pick<DecisionRecord, "input" | "because" | "state" | "result" | "parts" | "abridged">,
 ): string {
+  const digest = policyDigest(policy);
   const write = (samples?: number) =>
     JSON.stringify({
       kind: "decision",
       now,
-      policy: policyDigest(policy),
+      policy: digest,
       ...rest,
       item: withoutHistory(before),
       world: {

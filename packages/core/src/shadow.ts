@@ -2,7 +2,7 @@ import type { IllKind, Remedy } from "@neuropilot/config";
 import { cooldownAfterClaim } from "./attempt.ts";
 import { gravity, isIll, isWellFor } from "./health.ts";
 import type { Attempt, Incident, TargetItem, WouldHave } from "./item.ts";
-import { isCallable, usedRung } from "./ladder.ts";
+import { isCallable, remediesOn, usedRung } from "./ladder.ts";
 import { type Draft, lookAt, type Policy, type Scene } from "./scene.ts";
 
 /**
@@ -18,9 +18,8 @@ export function shadowTakesMs({ config, target }: Policy, remedy: Remedy): numbe
 
 /** The same for the first remedy on the ladder of a kind; undefined where there is none. */
 export function ladderTakesMs(policy: Policy, kind: IllKind): number | undefined {
-  for (const { remedy } of policy.target.ladders[kind])
-    if (remedy !== "page" && isCallable(remedy)) return shadowTakesMs(policy, remedy);
-  return undefined;
+  const first = remediesOn(policy.target, kind).find(isCallable);
+  return first === undefined ? undefined : shadowTakesMs(policy, first);
 }
 
 /** The incident as its ladder would see it, had everything been called that would have been. */
