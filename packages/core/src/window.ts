@@ -7,7 +7,10 @@ export interface SiteWindow {
   /** What the vantage itself last concluded, for people and for the probe's own next step. Deciding uses the samples. */
   readonly view: string;
   readonly since: number;
-  /** When the vantage first held it to be ill, kept until it holds it to be healthy: losing sight of it ends no illness. */
+  /**
+   * When it stopped being well for the vantage, by the first trouble that was seen, however long it takes to be sure; kept until it
+   * is healthy again: losing sight of it ends no illness.
+   */
   readonly illSince?: number;
   /** Scheduled time of the tick that last looked at it, epoch milliseconds. */
   readonly tick: number;

@@ -132,6 +132,23 @@ describe("a vantage that loses sight of a target that is ill", () => {
     expect(await beat()).toBe(first);
   });
 
+  it("holds it to have turned ill at its first failure, though it lost sight before it could be sure", async () => {
+    const { deps, time, tick } = install();
+    await tick("ok");
+    time.now = START + MINUTE;
+    // Cut off after the first failures: too few to be sure of anything.
+    const seen = await tick((url) => (url === CONTROL || time.now < START + MINUTE + 20_000 ? "refused" : "ok"));
+    expect(seen.kind).toBe("done");
+    const [, held] = Object.entries((await deps.state.readWindow("east", "0"))?.sites ?? {})[0] ?? [];
+    expect(held).toMatchObject({ view: "suspect", illSince: expect.any(Number) });
+    for (let minute = 19; minute < 22; minute++) {
+      time.now = Math.max(time.now, START + minute * MINUTE);
+      await tick("refused");
+    }
+    const [since = 0] = (await deps.state.readHeartbeats())[0]?.illSince ?? [];
+    expect(since).toBeLessThan(START + 2 * MINUTE);
+  });
+
   it("begins anew once it was healthy in between", async () => {
     const { deps, time, tick } = install();
     const states = ["refused", "refused", "refused", "ok", "ok", "ok", "ok", "refused", "refused", "refused"] as const;
@@ -140,7 +157,7 @@ describe("a vantage that loses sight of a target that is ill", () => {
       await tick(outcome);
     }
     const since = (await deps.state.readHeartbeats())[0]?.illSince?.[0] ?? 0;
-    expect(since).toBeGreaterThan(START + 7 * MINUTE);
+    expect(since).toBe(START + 7 * MINUTE);
   });
 });
 
@@ -170,6 +187,6 @@ describe("a certificate that ends soon", () => {
       await runTick(deps, prober, { vantage: "east", shard: "0", tick: time.now });
     }
     const [since = 0] = (await deps.state.readHeartbeats())[0]?.illSince ?? [];
-    expect(since).toBeGreaterThan(START + 9 * MINUTE);
+    expect(since).toBe(START + 9 * MINUTE);
   });
 });

@@ -300,7 +300,8 @@ class TickRun {
     if (view === site.window.view) return false;
     const { illSince: held, ...window } = site.window;
     const isWell = view === "healthy" || view === "expiring";
-    const illSince = isWell ? undefined : (held ?? (isIll(view) ? clock() : undefined));
+    // Not seeing is no trouble of the target's, and ends none that was seen.
+    const illSince = isWell ? undefined : (held ?? (view === "inconclusive" ? undefined : clock()));
     site.window = { ...window, view, since: clock(), ...(illSince === undefined ? {} : { illSince }) };
     return true;
   }
